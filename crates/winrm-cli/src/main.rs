@@ -1,0 +1,2 @@
+//! The `winrm` program.
+fn main() {}

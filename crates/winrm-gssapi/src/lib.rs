@@ -1,0 +1,1 @@
+//! The system's GSSAPI library, loaded at run time

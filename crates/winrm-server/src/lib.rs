@@ -1,0 +1,1 @@
+//! An embedded Windows Remote Management service
