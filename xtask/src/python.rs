@@ -1,0 +1,125 @@
+//! The Python peers: a virtual environment with pinned packages, and their source packages with recordings in them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::steps::{self, Failure, Workspace};
+
+/// The pinned packages of the virtual environment.
+const REQUIREMENTS: &str = "tests/peers/requirements.txt";
+
+/// Prints the version and the place of a Python that is new enough, can make virtual environments and has the
+/// headers that C extensions are built with; fails otherwise.
+const PROBE: &str = "
+import os, sys, sysconfig
+import venv, ensurepip
+assert sys.version_info >= (3, 11)
+assert os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))
+print(sys.version.split()[0], sys.base_prefix)
+";
+
+/// A Python that can make virtual environments.
+#[derive(Debug)]
+pub(crate) struct Python {
+    program: PathBuf,
+    /// Version and place, such as `3.11.2 /usr`.
+    identity: String,
+}
+
+/// The first Python from `PATH` that will do.
+pub(crate) fn find() -> Option<Python> {
+    ["python3", "python3.13", "python3.12", "python3.11"]
+        .iter()
+        .flat_map(|name| steps::on_path(name))
+        .find_map(|program| {
+            let identity = steps::ask(&program, ["-c", PROBE])?;
+            Some(Python { program, identity })
+        })
+}
+
+/// The folder of the virtual environment with everything that is pinned, made now if there is none or another one.
+pub(crate) fn environment(workspace: &Workspace, python: &Python) -> Result<PathBuf, Failure> {
+    let requirements = workspace.root.join(REQUIREMENTS);
+    let folder = workspace.peers().join("venv");
+    let stamp = folder.join("made-of.txt");
+    let made_of = format!("{}\n{}", python.identity, read(&requirements)?);
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == made_of) {
+        return Ok(folder);
+    }
+    steps::heading(&format!("Python peers ({})", python.identity));
+    steps::run_quietly(Command::new(&python.program).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut pip = pip(&folder);
+    pip.args(["install", "--quiet", "--requirement"]).arg(&requirements);
+    steps::run_quietly(&mut pip)?;
+    fs::write(&stamp, made_of).map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))?;
+    Ok(folder)
+}
+
+/// The folder of a peer's unpacked source package, in the version that is pinned for the virtual environment.
+pub(crate) fn source(workspace: &Workspace, environment: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let version =
+        pinned(&read(&workspace.root.join(REQUIREMENTS))?, name).ok_or_else(|| Failure::new(format!("{REQUIREMENTS} pins no {name}")))?;
+    let folder = workspace.peers().join(format!("{name}-{version}"));
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    steps::heading(&format!("source package {name} {version}"));
+    let downloads = workspace.peers().join("sources");
+    let mut pip = pip(environment);
+    // `--no-binary NAME` and not `:all:`: pip asks a source package for its metadata, and what that takes (Cython) would
+    // be built from source as well.
+    pip.args(["download", "--quiet", "--no-deps", "--no-binary", name, "--dest"])
+        .arg(&downloads);
+    steps::run_quietly(pip.arg(format!("{name}=={version}")))?;
+    // Unpacked beside its place and moved there whole, so that an interrupted run leaves no half of it behind.
+    let unpacking = workspace.peers().join(format!("unpacking-{name}"));
+    let _ = fs::remove_dir_all(&unpacking);
+    fs::create_dir_all(&unpacking).map_err(|error| Failure::new(format!("{}: {error}", unpacking.display())))?;
+    let archive = downloads.join(format!("{name}-{version}.tar.gz"));
+    steps::run_quietly(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacking))?;
+    fs::rename(unpacking.join(format!("{name}-{version}")), &folder)
+        .map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
+    let _ = fs::remove_dir_all(&unpacking);
+    Ok(folder)
+}
+
+fn pip(environment: &Path) -> Command {
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "5"]);
+    pip
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+}
+
+/// The version in a line `name==version` or `name[extra,…]==version`.
+fn pinned(requirements: &str, name: &str) -> Option<String> {
+    requirements.lines().find_map(|line| {
+        let (package, version) = line.trim().split_once("==")?;
+        let package = package.split('[').next()?;
+        (package == name).then(|| version.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_the_requirements() {
+        let requirements = "# pypsrp==0.1\npywinrm[credssp,kerberos]==0.5.0\npypsrp-more==2\n pypsrp==0.9.1 \n";
+        assert_eq!(pinned(requirements, "pywinrm").as_deref(), Some("0.5.0"));
+        assert_eq!(pinned(requirements, "pypsrp").as_deref(), Some("0.9.1"));
+        assert_eq!(pinned(requirements, "pyspnego"), None);
+    }
+
+    #[test]
+    fn the_peers_whose_sources_are_used_are_pinned() {
+        let requirements = include_str!("../../tests/peers/requirements.txt");
+        for name in crate::peers::SOURCES {
+            assert!(pinned(requirements, name).is_some(), "{name}");
+        }
+    }
+}
