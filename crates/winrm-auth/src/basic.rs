@@ -46,9 +46,7 @@ pub fn parse_authorization(value: &str) -> Result<Credentials, BasicError> {
     if Scheme::from_name(scheme) != Scheme::Basic {
         return Err(BasicError::NotBasic);
     }
-    let pair = DECODER
-        .decode(encoded.trim())
-        .map_err(|_| BasicError::NotBase64)?;
+    let pair = DECODER.decode(encoded.trim()).map_err(|_| BasicError::NotBase64)?;
     let pair = Zeroizing::new(pair);
     let pair = std::str::from_utf8(&pair).map_err(|_| BasicError::NotUtf8)?;
     let (account, password) = pair.split_once(':').ok_or(BasicError::NoColon)?;
@@ -108,27 +106,15 @@ mod tests {
 
     #[test]
     fn the_examples_of_rfc_7617() {
-        assert_eq!(
-            written("Aladdin", "open sesame").unwrap(),
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-        );
-        assert_eq!(
-            written("test", "123\u{a3}").unwrap(),
-            "Basic dGVzdDoxMjPCow=="
-        );
+        assert_eq!(written("Aladdin", "open sesame").unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(written("test", "123\u{a3}").unwrap(), "Basic dGVzdDoxMjPCow==");
     }
 
     #[test]
     fn what_can_not_be_sent_is_refused() {
         assert_eq!(written("a:b", "x"), Err(BasicError::ColonInUser));
-        assert_eq!(
-            written("a\nb", "x"),
-            Err(BasicError::ControlCharacterInUser)
-        );
-        assert_eq!(
-            written("a", "x\r\ny"),
-            Err(BasicError::ControlCharacterInPassword)
-        );
+        assert_eq!(written("a\nb", "x"), Err(BasicError::ControlCharacterInUser));
+        assert_eq!(written("a", "x\r\ny"), Err(BasicError::ControlCharacterInPassword));
     }
 
     #[test]

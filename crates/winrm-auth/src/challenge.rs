@@ -14,8 +14,7 @@ pub(crate) const DECODER: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The scheme URI by which a client says that it authenticates with its TLS client certificate (DSP0226, C.3.8).
-pub const CERTIFICATE_SCHEME: &str =
-    "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+pub const CERTIFICATE_SCHEME: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
 
 /// The longest header value that is read, in bytes. Kerberos tickets with many groups reach 48 KiB of base64.
 pub const MAX_HEADER_VALUE: usize = 128 * 1024;
@@ -147,11 +146,7 @@ impl fmt::Display for Challenge {
         }
         for (index, (name, value)) in self.parameters.iter().enumerate() {
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
-            write!(
-                f,
-                "{} {name}=\"{escaped}\"",
-                if index == 0 { "" } else { "," }
-            )?;
+            write!(f, "{} {name}=\"{escaped}\"", if index == 0 { "" } else { "," })?;
         }
         Ok(())
     }
@@ -195,9 +190,7 @@ impl Authorization {
         let scheme = Scheme::from_name(scheme);
         let token = DECODER
             .decode(token.trim_start())
-            .map_err(|_| HeaderError::NotBase64 {
-                scheme: scheme.clone(),
-            })?;
+            .map_err(|_| HeaderError::NotBase64 { scheme: scheme.clone() })?;
         Ok(Self { scheme, token })
     }
 }
@@ -258,9 +251,7 @@ impl<'a> Reader<'a> {
             let start = self.at;
             if let Some((name, value)) = self.parameter()? {
                 let challenge = list.last_mut().ok_or(HeaderError::NoScheme { at: start })?;
-                challenge
-                    .parameters
-                    .push((name.to_ascii_lowercase(), value));
+                challenge.parameters.push((name.to_ascii_lowercase(), value));
                 continue;
             }
             let name = self.take(|c| c != ',' && !is_space(c));
@@ -349,18 +340,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn schemes(value: &str) -> Vec<Scheme> {
-        Challenge::parse_list(value)
-            .unwrap()
-            .into_iter()
-            .map(|c| c.scheme)
-            .collect()
+        Challenge::parse_list(value).unwrap().into_iter().map(|c| c.scheme).collect()
     }
 
     #[test]
     fn a_line_with_all_schemes_of_a_windows_host() {
-        let value = format!(
-            "Negotiate, NTLM,Kerberos , CredSSP, Basic realm=\"WSMAN\", {CERTIFICATE_SCHEME}"
-        );
+        let value = format!("Negotiate, NTLM,Kerberos , CredSSP, Basic realm=\"WSMAN\", {CERTIFICATE_SCHEME}");
         let list = Challenge::parse_list(&value).unwrap();
         assert_eq!(
             list.iter().map(|c| c.scheme.clone()).collect::<Vec<_>>(),
@@ -378,12 +363,7 @@ mod tests {
 
     #[test]
     fn tokens_with_each_length_of_padding() {
-        for (text, bytes) in [
-            ("QQ==", &b"A"[..]),
-            ("QUI=", b"AB"),
-            ("QUJD", b"ABC"),
-            ("QQ", b"A"),
-        ] {
+        for (text, bytes) in [("QQ==", &b"A"[..]), ("QUI=", b"AB"), ("QUJD", b"ABC"), ("QQ", b"A")] {
             let list = Challenge::parse_list(&format!("Negotiate {text}, NTLM")).unwrap();
             assert_eq!(list[0].token.as_deref(), Some(bytes), "{text}");
             assert_eq!(list[1], Challenge::new(Scheme::Ntlm));
@@ -392,17 +372,12 @@ mod tests {
 
     #[test]
     fn parameters_in_every_spelling() {
-        let list =
-            Challenge::parse_list(r#"Digest realm = "a, b \"c\"" , qop=auth,Nonce=x, negotiate"#)
-                .unwrap();
+        let list = Challenge::parse_list(r#"Digest realm = "a, b \"c\"" , qop=auth,Nonce=x, negotiate"#).unwrap();
         assert_eq!(list[0].scheme, Scheme::Other("digest".to_owned()));
         assert_eq!(list[0].realm(), Some(r#"a, b "c""#));
         assert_eq!(
             list[0].parameters[1..],
-            [
-                ("qop".to_owned(), "auth".to_owned()),
-                ("nonce".to_owned(), "x".to_owned())
-            ]
+            [("qop".to_owned(), "auth".to_owned()), ("nonce".to_owned(), "x".to_owned())]
         );
         assert_eq!(list[1].scheme, Scheme::Negotiate);
     }
@@ -417,37 +392,18 @@ mod tests {
     fn malformed_values_have_distinct_reasons() {
         assert_eq!(
             Challenge::parse_list("Negotiate !!!"),
-            Err(HeaderError::NotBase64 {
-                scheme: Scheme::Negotiate
-            })
+            Err(HeaderError::NotBase64 { scheme: Scheme::Negotiate })
         );
-        assert_eq!(
-            Challenge::parse_list("realm=\"x\""),
-            Err(HeaderError::NoScheme { at: 0 })
-        );
+        assert_eq!(Challenge::parse_list("realm=\"x\""), Err(HeaderError::NoScheme { at: 0 }));
         assert_eq!(
             Challenge::parse_list("Basic realm=\"x"),
             Err(HeaderError::UnfinishedQuote { at: 12 })
         );
         let long = "x".repeat(MAX_HEADER_VALUE + 1);
-        assert_eq!(
-            Challenge::parse_list(&long),
-            Err(HeaderError::TooLong(long.len()))
-        );
-        assert_eq!(
-            Authorization::parse(&long),
-            Err(HeaderError::TooLong(long.len()))
-        );
-        assert_eq!(
-            Authorization::parse("  "),
-            Err(HeaderError::NoScheme { at: 0 })
-        );
-        assert_eq!(
-            Authorization::parse("NTLM ?"),
-            Err(HeaderError::NotBase64 {
-                scheme: Scheme::Ntlm
-            })
-        );
+        assert_eq!(Challenge::parse_list(&long), Err(HeaderError::TooLong(long.len())));
+        assert_eq!(Authorization::parse(&long), Err(HeaderError::TooLong(long.len())));
+        assert_eq!(Authorization::parse("  "), Err(HeaderError::NoScheme { at: 0 }));
+        assert_eq!(Authorization::parse("NTLM ?"), Err(HeaderError::NotBase64 { scheme: Scheme::Ntlm }));
     }
 
     #[test]
@@ -457,10 +413,7 @@ mod tests {
         assert_eq!(Authorization::parse("credssp  FgMB ").unwrap(), header);
         let certificate = Authorization::new(Scheme::Certificate, Vec::new());
         assert_eq!(certificate.to_string(), CERTIFICATE_SCHEME);
-        assert_eq!(
-            Authorization::parse(CERTIFICATE_SCHEME).unwrap(),
-            certificate
-        );
+        assert_eq!(Authorization::parse(CERTIFICATE_SCHEME).unwrap(), certificate);
         assert_eq!(Authorization::scheme_of("basic QTpi"), Scheme::Basic);
     }
 

@@ -22,12 +22,8 @@ fn certificate(key: &PKey<Private>, digest: MessageDigest) -> Vec<u8> {
     builder.set_version(2).unwrap();
     builder.set_subject_name(&name).unwrap();
     builder.set_issuer_name(&name).unwrap();
-    builder
-        .set_not_before(&Asn1Time::from_unix(0).unwrap())
-        .unwrap();
-    builder
-        .set_not_after(&Asn1Time::days_from_now(1).unwrap())
-        .unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
     builder.set_pubkey(key).unwrap();
     builder.sign(key, digest).unwrap();
     builder.build().to_der().unwrap()
@@ -71,28 +67,16 @@ fn ecdsa_signatures() {
 #[test]
 fn ed25519_signatures() {
     let key = PKey::generate_ed25519().unwrap();
-    assert_hashed_with(
-        &certificate(&key, MessageDigest::null()),
-        MessageDigest::sha256(),
-    );
+    assert_hashed_with(&certificate(&key, MessageDigest::null()), MessageDigest::sha256());
 }
 
 /// Made with `openssl req -x509 -sigopt rsa_padding_mode:pss -sha384`: the crate can't sign certificates with PSS.
 #[test]
 fn pss_signatures() {
     for (file, hashed) in [
-        (
-            &include_bytes!("../tests/data/pss-sha256.der")[..],
-            MessageDigest::sha256(),
-        ),
-        (
-            include_bytes!("../tests/data/pss-sha384.der"),
-            MessageDigest::sha384(),
-        ),
-        (
-            include_bytes!("../tests/data/pss-sha512.der"),
-            MessageDigest::sha512(),
-        ),
+        (&include_bytes!("../tests/data/pss-sha256.der")[..], MessageDigest::sha256()),
+        (include_bytes!("../tests/data/pss-sha384.der"), MessageDigest::sha384()),
+        (include_bytes!("../tests/data/pss-sha512.der"), MessageDigest::sha512()),
     ] {
         assert_hashed_with(file, hashed);
     }
@@ -102,10 +86,7 @@ fn pss_signatures() {
 fn every_truncation_is_refused() {
     let der = include_bytes!("../tests/data/pss-sha384.der");
     for length in 0..der.len() {
-        assert!(
-            ChannelBinding::from_certificate_der(&der[..length]).is_err(),
-            "{length}"
-        );
+        assert!(ChannelBinding::from_certificate_der(&der[..length]).is_err(), "{length}");
     }
     let longer = [&der[..], b"x"].concat();
     assert_eq!(
@@ -121,8 +102,5 @@ fn the_gss_struct_has_empty_addresses_and_a_length() {
     expected.extend_from_slice(&[22, 0, 0, 0]);
     expected.extend_from_slice(b"tls-server-end-point:x");
     assert_eq!(binding.gss_struct(), expected);
-    assert_eq!(
-        binding.md5().as_slice(),
-        &*hash(MessageDigest::md5(), &expected).unwrap()
-    );
+    assert_eq!(binding.md5().as_slice(), &*hash(MessageDigest::md5(), &expected).unwrap());
 }

@@ -85,44 +85,24 @@ mod tests {
     #[test]
     fn the_three_ways_to_write_a_user() {
         assert_eq!(parts("alice"), (None, "alice".to_owned()));
-        assert_eq!(
-            parts(r"CORP\alice"),
-            (Some("CORP".to_owned()), "alice".to_owned())
-        );
-        assert_eq!(
-            parts("alice@corp.example"),
-            (None, "alice@corp.example".to_owned())
-        );
-        assert_eq!(
-            parts(r".\alice"),
-            (Some(".".to_owned()), "alice".to_owned())
-        );
+        assert_eq!(parts(r"CORP\alice"), (Some("CORP".to_owned()), "alice".to_owned()));
+        assert_eq!(parts("alice@corp.example"), (None, "alice@corp.example".to_owned()));
+        assert_eq!(parts(r".\alice"), (Some(".".to_owned()), "alice".to_owned()));
         assert_eq!(parts(r"\alice"), (None, "alice".to_owned()));
     }
 
     #[test]
     fn a_principal_name_is_told_from_a_domain_account() {
         assert!(Credentials::parse("a@b", "").unwrap().is_principal_name());
-        assert!(
-            !Credentials::parse(r"C\a@b", "")
-                .unwrap()
-                .is_principal_name()
-        );
+        assert!(!Credentials::parse(r"C\a@b", "").unwrap().is_principal_name());
     }
 
     #[test]
     fn names_without_a_user_are_refused() {
         for name in ["", r"CORP\", "@corp", r"CORP\@x"] {
-            assert_eq!(
-                Credentials::parse(name, ""),
-                Err(InvalidUserName::NoUser),
-                "{name:?}"
-            );
+            assert_eq!(Credentials::parse(name, ""), Err(InvalidUserName::NoUser), "{name:?}");
         }
-        assert_eq!(
-            Credentials::parse("a\r\nb", ""),
-            Err(InvalidUserName::ControlCharacter)
-        );
+        assert_eq!(Credentials::parse("a\r\nb", ""), Err(InvalidUserName::ControlCharacter));
     }
 
     #[test]

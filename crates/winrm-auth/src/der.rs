@@ -91,9 +91,7 @@ impl<'a> Reader<'a> {
             0x81..=0x84 => {
                 let count = usize::from(first & 0x7f);
                 let (digits, rest) = rest.split_at_checked(count).ok_or(truncated)?;
-                let length = digits
-                    .iter()
-                    .fold(0_u32, |value, &digit| value << 8 | u32::from(digit));
+                let length = digits.iter().fold(0_u32, |value, &digit| value << 8 | u32::from(digit));
                 // The shortest form is demanded: X.690 10.1.
                 if digits.first() == Some(&0) || length < 0x80 {
                     return Err(DerError::Length { at });
@@ -179,15 +177,9 @@ mod tests {
         assert_eq!(read(&[0x30]), Err(DerError::Truncated { at: 0 }));
         assert_eq!(read(&[0x30, 1]), Err(DerError::Truncated { at: 0 }));
         assert_eq!(read(&[0x30, 0x80, 0, 0]), Err(DerError::Length { at: 0 }));
-        assert_eq!(
-            read(&[0x30, 0x85, 0, 0, 0, 0, 0]),
-            Err(DerError::Length { at: 0 })
-        );
+        assert_eq!(read(&[0x30, 0x85, 0, 0, 0, 0, 0]), Err(DerError::Length { at: 0 }));
         assert_eq!(read(&[0x30, 0x81, 0x7f]), Err(DerError::Length { at: 0 }));
-        assert_eq!(
-            read(&[0x30, 0x82, 0x00, 0xff]),
-            Err(DerError::Length { at: 0 })
-        );
+        assert_eq!(read(&[0x30, 0x82, 0x00, 0xff]), Err(DerError::Length { at: 0 }));
         let mut outer = Reader::new(&[0x30, 3, 0x04, 5, 0]);
         let mut inner = outer.element(SEQUENCE).unwrap();
         assert_eq!(
@@ -198,10 +190,7 @@ mod tests {
                 found: 4
             }
         );
-        assert_eq!(
-            inner.element(OCTET_STRING).unwrap_err(),
-            DerError::Truncated { at: 2 }
-        );
+        assert_eq!(inner.element(OCTET_STRING).unwrap_err(), DerError::Truncated { at: 2 });
         assert_eq!(inner.finish(), Err(DerError::Trailing { at: 2 }));
     }
 

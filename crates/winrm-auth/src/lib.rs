@@ -9,6 +9,8 @@
 //! | [`secret`], [`credentials`] | who authenticates, and a password that can't be printed |
 //! | [`challenge`] | `WWW-Authenticate` and `Authorization` header values |
 //! | [`basic`] | the Basic scheme of RFC 7617 |
+//! | [`mechanism`], [`sealer`] | what all token machines have in common, and what they end in |
+//! | [`ntlm`] | NTLMv2 |
 //! | [`channel_binding`] | `tls-server-end-point` of RFC 5929 |
 
 pub mod basic;
@@ -17,9 +19,15 @@ pub mod channel_binding;
 pub mod credentials;
 #[allow(dead_code, reason = "the writing half waits for SPNEGO")]
 mod der;
+pub mod mechanism;
+pub mod ntlm;
+#[allow(dead_code, reason = "the signature of the mechanism list waits for SPNEGO")]
+pub mod sealer;
 pub mod secret;
 
 pub use challenge::{Authorization, Challenge, Scheme};
 pub use channel_binding::ChannelBinding;
 pub use credentials::Credentials;
+pub use mechanism::{ChannelBindingPolicy, Error, Mechanism, Peer, SecurityContext, Step, TokenMachine};
+pub use sealer::{SealError, SealLayout, Sealer};
 pub use secret::Secret;

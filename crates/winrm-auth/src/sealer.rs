@@ -1,0 +1,159 @@
+//! Encryption and signatures of messages after an authentication, the same interface for every mechanism.
+
+use std::ops::Range;
+
+use crate::ntlm;
+
+/// Encrypts outgoing and decrypts incoming messages of one connection, each direction in its own order.
+///
+/// A sealed message is a signature followed by the sealed bytes, which are as long as the plain text plus padding.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Sealer {
+    /// [MS-NLMP] 3.4.
+    Ntlm(Box<ntlm::NtlmSealer>),
+}
+
+/// How many bytes a sealed message has beside the plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealLayout {
+    /// Bytes of signature in front of the data.
+    pub signature: usize,
+    /// Bytes of padding behind the data; zero for NTLM and for Kerberos with AES.
+    pub padding: usize,
+}
+
+impl Sealer {
+    /// The layout of the next message to be sealed, for a plain text of `length` bytes.
+    ///
+    /// # Errors
+    /// [`SealError::NotNegotiated`] if the context has no encryption.
+    pub fn layout(&self, length: usize) -> Result<SealLayout, SealError> {
+        match self {
+            Self::Ntlm(sealer) => sealer.layout(length),
+        }
+    }
+
+    /// Encrypts `data` where it stands and fills `signature` and `padding`, which have to be as long as
+    /// [`layout`](Self::layout) says.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn seal_in_place(&mut self, signature: &mut [u8], data: &mut [u8], padding: &mut [u8]) -> Result<(), SealError> {
+        match self {
+            Self::Ntlm(sealer) => {
+                if !padding.is_empty() {
+                    return Err(SealError::Length {
+                        expected: 0,
+                        found: padding.len(),
+                    });
+                }
+                sealer.seal_in_place(signature, data)
+            }
+        }
+    }
+
+    /// Checks and decrypts a sealed message (`signature_length` bytes of signature, then the sealed bytes) where it
+    /// stands, and tells where in `message` the plain text is.
+    ///
+    /// # Errors
+    /// See [`SealError`]. Any error means that the connection can't be used further.
+    pub fn unseal_in_place(&mut self, signature_length: usize, message: &mut [u8]) -> Result<Range<usize>, SealError> {
+        let length = message.len();
+        let (signature, data) = message.split_at_mut_checked(signature_length).ok_or(SealError::Length {
+            expected: signature_length,
+            found: length,
+        })?;
+        match self {
+            Self::Ntlm(sealer) => {
+                sealer.unseal_in_place(signature, data)?;
+                Ok(signature_length..length)
+            }
+        }
+    }
+
+    /// Seals a copy of `plain`: signature, sealed bytes and padding in one.
+    ///
+    /// # Errors
+    /// As [`seal_in_place`](Self::seal_in_place).
+    pub fn seal(&mut self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let layout = self.layout(plain.len())?;
+        let mut message = vec![0; layout.signature + plain.len() + layout.padding];
+        let (signature, rest) = message.split_at_mut(layout.signature);
+        let (data, padding) = rest.split_at_mut(plain.len());
+        data.copy_from_slice(plain);
+        self.seal_in_place(signature, data, padding)?;
+        Ok(message)
+    }
+
+    /// The signature of `message`, which itself is sent in clear text.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, SealError> {
+        match self {
+            Self::Ntlm(sealer) => sealer.sign(message).map(Vec::from),
+        }
+    }
+
+    /// Checks the signature of a message that was sent in clear text.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn verify(&mut self, message: &[u8], signature: &[u8]) -> Result<(), SealError> {
+        match self {
+            Self::Ntlm(sealer) => sealer.verify(message, signature),
+        }
+    }
+
+    /// Signs SPNEGO's list of mechanisms. NTLM starts over afterwards, as if nothing had been signed ([MS-SPNG] 3.3.5.1).
+    pub(crate) fn sign_mechanism_list(&mut self, list: &[u8]) -> Result<Vec<u8>, SealError> {
+        match self {
+            Self::Ntlm(sealer) => sealer.clone().sign(list).map(Vec::from),
+        }
+    }
+
+    /// Checks the peer's signature of SPNEGO's list of mechanisms.
+    pub(crate) fn verify_mechanism_list(&mut self, list: &[u8], signature: &[u8]) -> Result<(), SealError> {
+        match self {
+            Self::Ntlm(sealer) => sealer.clone().verify(list, signature),
+        }
+    }
+}
+
+/// Why a message can't be sealed or opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The authentication agreed on no encryption, or on no signatures.
+    #[error("the authentication did not negotiate message {0}")]
+    NotNegotiated(&'static str),
+    /// A signature or padding of another length.
+    #[error("the signature or padding of a sealed message has {found} bytes, not {expected}")]
+    Length {
+        /// The length it has to have, in bytes.
+        expected: usize,
+        /// The length it has.
+        found: usize,
+    },
+    /// The signature's version isn't 1.
+    #[error("the signature of a sealed message has version {0}, not 1")]
+    Version(u32),
+    /// A message was lost, repeated, or overtaken.
+    #[error("a sealed message has sequence number {found} where {expected} should follow")]
+    Sequence {
+        /// The number that should follow.
+        expected: u32,
+        /// The number in the signature.
+        found: u32,
+    },
+    /// The message or its signature was changed, or sealed with other keys.
+    #[error("the signature of a sealed message is wrong")]
+    Checksum,
+    /// All sequence numbers were used.
+    #[error("no sequence numbers are left on this connection")]
+    Exhausted,
+    /// An earlier message could not be opened.
+    #[error("an earlier sealed message was refused")]
+    Broken,
+}
