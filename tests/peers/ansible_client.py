@@ -1,0 +1,81 @@
+"""Ansible's own connection plugin `winrm` as a client of our service: runs `ansible.yml` against it.
+
+Each task whose name begins with `case:` is a case; Ansible's output is shown when one fails.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.parse
+
+from cases import arguments
+
+args = arguments(ansible="the folder with ansible-playbook")
+
+
+def host(url, **variables):
+    address = urllib.parse.urlsplit(url)
+    return {
+        "ansible_host": address.hostname,
+        "ansible_port": address.port,
+        "ansible_winrm_scheme": address.scheme,
+        "ansible_winrm_server_cert_validation": "ignore",
+        "ansible_user": args.user,
+        "ansible_password": args.password,
+        **variables,
+    }
+
+
+inventory = {
+    "windows": {
+        "hosts": {
+            "clear": host(args.url),
+            "tls": host(args.tls_url),
+            "wrong_password": host(args.url, ansible_password="wrong"),
+            "refusing": host(args.refusing_url),
+        },
+        "vars": {
+            "ansible_connection": "winrm",
+            "ansible_shell_type": "powershell",
+            "ansible_winrm_transport": "basic",
+            "ansible_winrm_message_encryption": "never",
+            "folder": os.path.realpath(args.folder),
+        },
+    }
+}
+inventory_file = os.path.join(args.folder, "inventory.yml")
+with open(inventory_file, "w", encoding="utf-8") as file:
+    # YAML takes JSON as it is.
+    json.dump(inventory, file)
+
+environment = {
+    **os.environ,
+    "ANSIBLE_HOME": os.path.join(args.folder, "ansible-home"),
+    "ANSIBLE_CONFIG": os.devnull,
+    "ANSIBLE_LOCALHOST_WARNING": "false",
+    "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_FORKS": "2",
+    "LC_ALL": "C.UTF-8",
+}
+playbook = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ansible.yml")
+ended = subprocess.run(
+    [os.path.join(args.ansible, "ansible-playbook"), "-i", inventory_file, playbook],
+    env=environment,
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    encoding="utf-8",
+    errors="replace",
+)
+names = re.findall(r"^TASK \[case: (.*)\] \*+$", ended.stdout, re.MULTILINE)
+if ended.returncode != 0:
+    print(ended.stdout)
+    print(f"FAIL  {names[-1] if names else 'ansible-playbook'}: exit status {ended.returncode}")
+    sys.exit(1)
+for name in names:
+    print(f"ok    {name}")
+print(f"{len(names)} cases passed, 0 failed")
+sys.exit(0 if names else 1)

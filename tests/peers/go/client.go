@@ -1,0 +1,257 @@
+// The Go client as a client of our service.
+//
+// Built without modules, from the sources that Debian packages:
+// GO111MODULE=off GOPATH=/usr/share/gocode go build client.go
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io/ioutil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/masterzen/winrm"
+)
+
+const notAnID = "11111111-2222-3333-4444-555555555555"
+
+var (
+	clearURL, tlsURL, refusingURL, user, password, folder string
+
+	passed, failed int
+)
+
+// Runs one case and prints its line.
+func run(name string, test func() error) {
+	result := make(chan error, 1)
+	go func() {
+		defer func() {
+			if reason := recover(); reason != nil {
+				result <- fmt.Errorf("panic: %v", reason)
+			}
+		}()
+		result <- test()
+	}()
+	var err error
+	select {
+	case err = <-result:
+	case <-time.After(60 * time.Second):
+		err = fmt.Errorf("not done within 60 s")
+	}
+	if err != nil {
+		failed++
+		fmt.Printf("FAIL  %s: %s\n", name, err)
+		return
+	}
+	passed++
+	fmt.Printf("ok    %s\n", name)
+}
+
+func connect(address, password string) *winrm.Client {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		panic(err)
+	}
+	port, err := strconv.Atoi(parsed.Port())
+	if err != nil {
+		panic(err)
+	}
+	endpoint := winrm.NewEndpoint(parsed.Hostname(), port, parsed.Scheme == "https", true, nil, nil, nil, 30*time.Second)
+	client, err := winrm.NewClient(endpoint, user, password)
+	if err != nil {
+		panic(err)
+	}
+	return client
+}
+
+// Runs a command in its own shell and compares everything that comes back.
+func expect(client *winrm.Client, line, stdin, wantedOut, wantedErr string, wantedCode int) error {
+	var stdout, stderr bytes.Buffer
+	var code int
+	var err error
+	if stdin == "" {
+		code, err = client.Run(line, &stdout, &stderr)
+	} else {
+		code, err = client.RunWithInput(line, &stdout, &stderr, strings.NewReader(stdin))
+	}
+	if err != nil {
+		return err
+	}
+	return same(stdout.String(), stderr.String(), code, wantedOut, wantedErr, wantedCode)
+}
+
+func same(stdout, stderr string, code int, wantedOut, wantedErr string, wantedCode int) error {
+	if stdout != wantedOut {
+		return fmt.Errorf("standard output: expected %s, got %s", short(wantedOut), short(stdout))
+	}
+	if stderr != wantedErr {
+		return fmt.Errorf("standard error: expected %s, got %s", short(wantedErr), short(stderr))
+	}
+	if code != wantedCode {
+		return fmt.Errorf("exit code: expected %d, got %d", wantedCode, code)
+	}
+	return nil
+}
+
+func short(text string) string {
+	if len(text) > 200 {
+		return fmt.Sprintf("%q… (%d bytes)", text[:200], len(text))
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+// Fails unless there is an error that contains each of the words.
+func expectError(err error, words ...string) error {
+	if err == nil {
+		return fmt.Errorf("expected an error with %q, got none", words)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			return fmt.Errorf("expected an error with %q, got: %s", word, err)
+		}
+	}
+	return nil
+}
+
+func cases() {
+	client := connect(clearURL, password)
+
+	run("output", func() error {
+		return expect(client, "echo hello", "", "hello\n", "", 0)
+	})
+	run("output and standard error stay apart, with the exit code", func() error {
+		return expect(client, "echo out; echo err >&2; exit 7", "", "out\n", "err\n", 7)
+	})
+	run("exit codes 0, 1, 7, 255", func() error {
+		for _, code := range []int{0, 1, 7, 255} {
+			if err := expect(client, fmt.Sprintf("exit %d", code), "", "", "", code); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	run("standard input", func() error {
+		return expect(client, "cat; echo done >&2", "first\nsecond\x00\x01<&>", "first\nsecond\x00\x01<&>", "done\n", 0)
+	})
+	run("300 kB of standard input and back", func() error {
+		text := strings.Repeat("0123456789abcdef", 300*1024/16)
+		return expect(client, "cat", text, text, "", 0)
+	})
+	run("unicode both ways", func() error {
+		text := "grün こんにちは 🦀"
+		return expect(client, "printf '%s' '"+text+"'; printf '%s' '"+text+"' >&2", "", text, text, 0)
+	})
+	run("characters of XML in the command", func() error {
+		return expect(client, `printf '%s' '<a b="c">&amp;]]>'`, "", `<a b="c">&amp;]]>`, "", 0)
+	})
+	run("1 MB of output", func() error {
+		var wanted strings.Builder
+		for number := 1; number <= 160000; number++ {
+			fmt.Fprintf(&wanted, "%d\n", number)
+		}
+		return expect(client, "seq 1 160000", "", wanted.String(), "", 0)
+	})
+	run("the environment and the folder are the service's", func() error {
+		return expect(client, `test -n "$PATH" && test -d "$PWD" && echo both`, "", "both\n", "", 0)
+	})
+	run("several commands in a shell, with arguments", func() error {
+		shell, err := client.CreateShell()
+		if err != nil {
+			return err
+		}
+		defer shell.Close()
+		for number := 0; number < 10; number++ {
+			command, err := shell.Execute("printf", "'%s|'", strconv.Itoa(number), "'two words'")
+			if err != nil {
+				return err
+			}
+			output, err := ioutil.ReadAll(command.Stdout)
+			if err != nil {
+				return err
+			}
+			command.Wait()
+			if err := command.Close(); err != nil {
+				return err
+			}
+			wanted := strconv.Itoa(number) + "|two words|"
+			if err := same(string(output), "", command.ExitCode(), wanted, "", 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	run("several clients at once", func() error {
+		results := make(chan error, 8)
+		for number := 0; number < cap(results); number++ {
+			line := fmt.Sprintf("echo %d; exit %d", number, number)
+			wanted := fmt.Sprintf("%d\n", number)
+			go func(code int) { results <- expect(connect(clearURL, password), line, "", wanted, "", code) }(number)
+		}
+		for number := 0; number < cap(results); number++ {
+			if err := <-results; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	run("wrong password", func() error {
+		_, err := connect(clearURL, "wrong").CreateShell()
+		return expectError(err, "401")
+	})
+	run("clear text is refused where it isn't allowed, and nothing is run", func() error {
+		marker := filepath.Join(folder, "ran-by-go")
+		_, err := connect(refusingURL, password).Run("touch '"+marker+"'", ioutil.Discard, ioutil.Discard)
+		if err := expectError(err, "401"); err != nil {
+			return err
+		}
+		if _, err := os.Stat(marker); !os.IsNotExist(err) {
+			return fmt.Errorf("the command was run")
+		}
+		return nil
+	})
+	run("unknown shell", func() error {
+		_, err := client.NewShell(notAnID).Execute("echo no")
+		return expectError(err, "500", "2150858843")
+	})
+	run("a shell that was closed", func() error {
+		shell, err := client.CreateShell()
+		if err != nil {
+			return err
+		}
+		if err := shell.Close(); err != nil {
+			return err
+		}
+		return expectError(shell.Close(), "500", "2150858843")
+	})
+	run("https", func() error {
+		return expect(connect(tlsURL, password), "echo over TLS; exit 9", "", "over TLS\n", "", 9)
+	})
+}
+
+func main() {
+	var passwordFile string
+	flag.StringVar(&clearURL, "url", "", "a service that takes clear text")
+	flag.StringVar(&tlsURL, "tls-url", "", "the same over TLS, with a self-signed certificate")
+	flag.StringVar(&refusingURL, "refusing-url", "", "a service that takes no clear text")
+	flag.StringVar(&user, "user", "", "")
+	flag.StringVar(&passwordFile, "password-file", "", "")
+	flag.StringVar(&folder, "folder", "", "an empty folder for whatever the cases write")
+	flag.Bool("powershell", false, "not used")
+	flag.Parse()
+	content, err := ioutil.ReadFile(passwordFile)
+	if err != nil {
+		panic(err)
+	}
+	password = strings.TrimRight(string(content), "\n")
+	cases()
+	fmt.Printf("%d cases passed, %d failed\n", passed, failed)
+	if failed > 0 || passed == 0 {
+		os.Exit(1)
+	}
+}
