@@ -47,6 +47,8 @@ mod flags;
 mod library;
 mod message;
 mod name;
+#[cfg(unix)]
+mod session;
 mod sys;
 
 pub use context::{AcceptContext, ChannelBindings, InitContext, Mechanism, StepOutcome};
@@ -56,3 +58,5 @@ pub use flags::Flags;
 pub use library::{Implementation, Library};
 pub use message::{IovLengths, SecurityContext, Unwrapped};
 pub use name::Name;
+#[cfg(unix)]
+pub use session::in_new_session;

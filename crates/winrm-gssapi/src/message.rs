@@ -122,7 +122,7 @@ impl SecurityContext {
     ///
     /// # Errors
     /// [`Error::FunctionMissing`] if the library can't, and what it refuses.
-    pub fn wrap_iov_length(&mut self, confidential: bool, data: usize) -> Result<IovLengths, Error> {
+    pub fn wrap_iov_length(&self, confidential: bool, data: usize) -> Result<IovLengths, Error> {
         let wrap_iov_length = self
             .library()
             .functions
@@ -273,7 +273,7 @@ impl SecurityContext {
 
     /// Runs one of the three iov functions; gives whether the message is encrypted.
     fn iov_call(
-        &mut self,
+        &self,
         name: &'static str,
         iov: &mut [IovBufferDesc],
         call: impl FnOnce(*mut u32, ContextHandle, *mut c_int, *mut IovBufferDesc, c_int) -> u32,
