@@ -11,6 +11,7 @@
 //! | [`basic`] | the Basic scheme of RFC 7617 |
 //! | [`mechanism`], [`sealer`] | what all token machines have in common, and what they end in |
 //! | [`ntlm`] | NTLMv2 |
+//! | [`sealed_body`] | HTTP bodies with an encrypted message |
 //! | [`channel_binding`] | `tls-server-end-point` of RFC 5929 |
 
 pub mod basic;
@@ -21,6 +22,7 @@ pub mod credentials;
 mod der;
 pub mod mechanism;
 pub mod ntlm;
+pub mod sealed_body;
 #[allow(dead_code, reason = "the signature of the mechanism list waits for SPNEGO")]
 pub mod sealer;
 pub mod secret;
