@@ -65,11 +65,6 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// The byte offset of the next element in the whole input.
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
-
     /// The tag of the next element, without taking it.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()

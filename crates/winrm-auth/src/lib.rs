@@ -10,7 +10,8 @@
 //! | [`challenge`] | `WWW-Authenticate` and `Authorization` header values |
 //! | [`basic`] | the Basic scheme of RFC 7617 |
 //! | [`mechanism`], [`sealer`] | what all token machines have in common, and what they end in |
-//! | [`ntlm`] | NTLMv2 |
+//! | [`ntlm`], [`spnego`] | NTLMv2, and the choice between it and Kerberos |
+//! | [`kerberos`], [`kinit`] | Kerberos by the system's library, and tickets by its `kinit`: these two block |
 //! | [`sealed_body`] | HTTP bodies with an encrypted message |
 //! | [`channel_binding`] | `tls-server-end-point` of RFC 5929 |
 
@@ -18,14 +19,15 @@ pub mod basic;
 pub mod challenge;
 pub mod channel_binding;
 pub mod credentials;
-#[allow(dead_code, reason = "the writing half waits for SPNEGO")]
 mod der;
+pub mod kerberos;
+pub mod kinit;
 pub mod mechanism;
 pub mod ntlm;
 pub mod sealed_body;
-#[allow(dead_code, reason = "the signature of the mechanism list waits for SPNEGO")]
 pub mod sealer;
 pub mod secret;
+pub mod spnego;
 
 pub use challenge::{Authorization, Challenge, Scheme};
 pub use channel_binding::ChannelBinding;

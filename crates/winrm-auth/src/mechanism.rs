@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::sealer::Sealer;
-use crate::{ChannelBinding, ntlm};
+use crate::{ChannelBinding, kerberos, ntlm, spnego};
 
 /// One side of one authentication: an initiator or an acceptor of NTLM, Kerberos or SPNEGO.
 ///
@@ -46,6 +46,8 @@ pub struct SecurityContext {
     pub peer: Option<Peer>,
     /// Whether both sides agreed on a channel binding: for an initiator, that it sent one.
     pub channel_bound: bool,
+    /// What became of the client's ticket; Kerberos only.
+    pub delegation: kerberos::Delegation,
 }
 
 impl SecurityContext {
@@ -55,6 +57,7 @@ impl SecurityContext {
             sealer,
             peer,
             channel_bound,
+            delegation: kerberos::Delegation::None,
         }
     }
 }
@@ -137,6 +140,12 @@ pub enum Error {
     /// NTLM has failed.
     #[error("NTLM authentication failed")]
     Ntlm(#[from] ntlm::NtlmError),
+    /// Kerberos has failed.
+    #[error(transparent)]
+    Kerberos(#[from] kerberos::KerberosError),
+    /// The negotiation of the mechanism has failed.
+    #[error("the negotiation of the authentication failed")]
+    Spnego(#[from] spnego::SpnegoError),
     /// A token before the first, after the last, or after a failure.
     #[error("a token was given to an authentication that expects none")]
     OutOfTurn,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ntlm;
+use crate::{kerberos, ntlm};
 
 /// Encrypts outgoing and decrypts incoming messages of one connection, each direction in its own order.
 ///
@@ -12,6 +12,8 @@ use crate::ntlm;
 pub enum Sealer {
     /// [MS-NLMP] 3.4.
     Ntlm(Box<ntlm::NtlmSealer>),
+    /// RFC 4121 section 4.2.
+    Kerberos(Box<kerberos::KerberosSealer>),
 }
 
 /// How many bytes a sealed message has beside the plain text.
@@ -31,6 +33,7 @@ impl Sealer {
     pub fn layout(&self, length: usize) -> Result<SealLayout, SealError> {
         match self {
             Self::Ntlm(sealer) => sealer.layout(length),
+            Self::Kerberos(sealer) => sealer.layout(length),
         }
     }
 
@@ -50,6 +53,7 @@ impl Sealer {
                 }
                 sealer.seal_in_place(signature, data)
             }
+            Self::Kerberos(sealer) => sealer.seal_in_place(signature, data, padding),
         }
     }
 
@@ -69,6 +73,7 @@ impl Sealer {
                 sealer.unseal_in_place(signature, data)?;
                 Ok(signature_length..length)
             }
+            Self::Kerberos(sealer) => sealer.unseal_in_place(message),
         }
     }
 
@@ -93,6 +98,7 @@ impl Sealer {
     pub fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, SealError> {
         match self {
             Self::Ntlm(sealer) => sealer.sign(message).map(Vec::from),
+            Self::Kerberos(sealer) => sealer.sign(message),
         }
     }
 
@@ -103,6 +109,7 @@ impl Sealer {
     pub fn verify(&mut self, message: &[u8], signature: &[u8]) -> Result<(), SealError> {
         match self {
             Self::Ntlm(sealer) => sealer.verify(message, signature),
+            Self::Kerberos(sealer) => sealer.verify(message, signature),
         }
     }
 
@@ -110,6 +117,7 @@ impl Sealer {
     pub(crate) fn sign_mechanism_list(&mut self, list: &[u8]) -> Result<Vec<u8>, SealError> {
         match self {
             Self::Ntlm(sealer) => sealer.clone().sign(list).map(Vec::from),
+            Self::Kerberos(sealer) => sealer.sign(list),
         }
     }
 
@@ -117,6 +125,7 @@ impl Sealer {
     pub(crate) fn verify_mechanism_list(&mut self, list: &[u8], signature: &[u8]) -> Result<(), SealError> {
         match self {
             Self::Ntlm(sealer) => sealer.clone().verify(list, signature),
+            Self::Kerberos(sealer) => sealer.verify(list, signature),
         }
     }
 }
@@ -153,6 +162,9 @@ pub enum SealError {
     /// All sequence numbers were used.
     #[error("no sequence numbers are left on this connection")]
     Exhausted,
+    /// The Kerberos library refuses the message.
+    #[error("the Kerberos library refuses a sealed message")]
+    Kerberos(#[source] winrm_gssapi::Error),
     /// An earlier message could not be opened.
     #[error("an earlier sealed message was refused")]
     Broken,
