@@ -156,7 +156,7 @@ pub struct KerberosInitiator {
 enum State {
     Start(Tickets),
     // Keeps the managed ticket, whose cache is removed with it.
-    Running(Box<InitContext>, #[expect(dead_code, reason = "owns the cache the context reads")] Tickets),
+    Running(Box<InitContext>, Tickets),
     Ended,
 }
 
