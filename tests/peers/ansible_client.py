@@ -12,7 +12,7 @@ import urllib.parse
 
 from cases import arguments
 
-args = arguments(ansible="the folder with ansible-playbook")
+args = arguments(ansible="the folder with ansible-playbook", certificate="the certificate of the service with TLS")
 
 
 def host(url, **variables):
@@ -32,7 +32,7 @@ inventory = {
     "windows": {
         "hosts": {
             "clear": host(args.url),
-            "tls": host(args.tls_url),
+            "tls": host(args.tls_url, ansible_winrm_server_cert_validation="validate", ansible_winrm_ca_trust_path=args.certificate),
             "wrong_password": host(args.url, ansible_password="wrong"),
             "refusing": host(args.refusing_url),
         },
@@ -50,10 +50,14 @@ with open(inventory_file, "w", encoding="utf-8") as file:
     # YAML takes JSON as it is.
     json.dump(inventory, file)
 
+no_settings = os.path.join(args.folder, "ansible.cfg")
+with open(no_settings, "w", encoding="utf-8"):
+    pass
+
 environment = {
     **os.environ,
     "ANSIBLE_HOME": os.path.join(args.folder, "ansible-home"),
-    "ANSIBLE_CONFIG": os.devnull,
+    "ANSIBLE_CONFIG": no_settings,
     "ANSIBLE_LOCALHOST_WARNING": "false",
     "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
     "ANSIBLE_NOCOLOR": "1",

@@ -16,7 +16,7 @@ INVALID_PARAMETER = 87
 NOT_AN_ID = "11111111-2222-3333-4444-555555555555"
 
 warnings.simplefilter("ignore")
-args = arguments()
+args = arguments(certificate="the certificate of the service with TLS")
 cases = Cases()
 
 
@@ -286,6 +286,11 @@ def _():
 @cases.case("https with the certificate ignored")
 def _():
     expect(run("echo over TLS; exit 9", wsman=connect(url=args.tls_url, cert_validation=False)), (b"over TLS\n", b"", 9))
+
+
+@cases.case("https with the certificate known")
+def _():
+    expect(run("echo over TLS", wsman=connect(url=args.tls_url, cert_validation=args.certificate)), (b"over TLS\n", b"", 0))
 
 
 @cases.case("https with a certificate that nobody vouches for")

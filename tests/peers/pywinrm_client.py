@@ -14,7 +14,7 @@ SCHEMA_VALIDATION = 2150858817
 NOT_AN_ID = "11111111-2222-3333-4444-555555555555"
 
 warnings.simplefilter("ignore")
-args = arguments()
+args = arguments(certificate="the certificate of the service with TLS")
 cases = Cases()
 
 
@@ -147,7 +147,7 @@ def _():
 @cases.case("1 MB of output and of standard error at once")
 def _():
     out, err, code = run("seq 1 160000 & seq 1 160000 >&2; wait; exit 3")
-    expect((len(out), out == err, code), (1_048_894, True, 3))
+    expect((len(out), out == err, code), (1_008_895, True, 3))
 
 
 @cases.case("several commands in a shell, one after another")
@@ -318,6 +318,12 @@ def _():
 @cases.case("https with a certificate that nobody vouches for")
 def _():
     expect_error(lambda: run("echo no", client=protocol(url=args.tls_url, transport="ssl")), requests.exceptions.SSLError)
+
+
+@cases.case("https with the certificate known")
+def _():
+    client = protocol(url=args.tls_url, transport="ssl", ca_trust_path=args.certificate)
+    expect(run("echo over TLS", client=client), (b"over TLS\n", b"", 0))
 
 
 @cases.case("wrong password over https")

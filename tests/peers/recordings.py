@@ -55,7 +55,8 @@ def _():
 def _():
     session = recording("test_winrs_stderr_rc")
     expect(session.output, (b"out \r\n", b"err \r\n", 1), "the recording")
-    same_output(session, ["cmd.exe", "/c echo out && echo err>&2 && exit 1"])
+    # One word is the host's shell's to read, as it is.
+    same_output(session, ["cmd.exe /c echo out && echo err>&2 && exit 1"])
 
 
 @cases.case("test_winrs_send")
@@ -71,14 +72,14 @@ def _():
     session = recording("test_winrs_operation_timeout")
     expect(session.output, (b"hi\nhi again\n", b"", 0), "the recording")
     expect([exchange.status for exchange in session.of("Receive")], [200, 500, 500, 200], "the recording")
-    same_output(session, ["powershell.exe", "Write-Host hi; Start-Sleep 30; Write-Host hi again"], "--operation-timeout", "10")
+    same_output(session, ["powershell.exe Write-Host hi; Start-Sleep 30; Write-Host hi again"], "--operation-timeout", "10")
 
 
 @cases.case("test_winrs_unicode")
 def _():
     session = recording("test_winrs_unicode")
     expect(session.output, ("こんにちは\n".encode(), b"", 0), "the recording")
-    same_output(session, ["powershell.exe", "Write-Host こんにちは"])
+    same_output(session, ["powershell.exe Write-Host こんにちは"])
 
 
 @cases.case("test_winrs_environment")
@@ -104,7 +105,7 @@ def _():
     # `winrm run` has one shell for one command, so that a name and a lifetime of the shell mean nothing to it.
     for name in ("Name", "Lifetime"):
         del session.of("Create")[0].request.shell_settings[name]
-    same_output(session, ["powershell.exe", "(pwd).Path"], "--cwd", r"C:\Windows", "--idle-timeout", "60")
+    same_output(session, ["powershell.exe", "(pwd).Path"], "--chdir", r"C:\Windows", "--idle-timeout", "60")
 
 
 @cases.case("test_winrs_no_cmd_shell: the program is not found")
@@ -113,7 +114,7 @@ def _():
     may_miss = ("Command", "Receive", "Signal")
     ended, _ = play(session, ["powershell.exe", "Write-Host", "hi"], "--skip-cmd-shell", may_miss=may_miss)
     expect(ended.stdout, b"")
-    expect(ended.returncode != 0, True, "an exit status other than 0")
+    expect(ended.returncode, 2, "exit status")
     expect(b"The system cannot find the file specified." in ended.stderr, True, f"{ended.stderr!r} has the host's words")
 
 
@@ -131,7 +132,7 @@ def _():
     # pypsrp asked for a wrong id on purpose; the host's answer is the one for a command that it no longer has.
     ended, _ = play(session, ["cmd.exe", "/c", "echo", "hi"])
     expect(ended.stdout, b"")
-    expect(ended.returncode != 0, True, "an exit status other than 0")
+    expect(ended.returncode, 2, "exit status")
     expect(b"command identifier that does not exist" in ended.stderr, True, f"{ended.stderr!r} has the host's words")
 
 

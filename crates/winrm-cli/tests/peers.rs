@@ -25,6 +25,7 @@ fn client(peer: &str, least: usize, mut command: Command) {
     command
         .args(["--user", USER, "--password-file"])
         .arg(service::password_file(&folder));
+    command.arg("--certificate").arg(&service.certificate);
     command.arg("--folder").arg(&folder);
     if service::has_powershell() {
         command.arg("--powershell");
@@ -40,7 +41,7 @@ fn pywinrm() {
     let Some(python) = peer::variable("pywinrm", "WINRM_TEST_PYTHON") else {
         return;
     };
-    client("pywinrm", 35, peer::script(python, "pywinrm_client.py"));
+    client("pywinrm", 39, peer::script(python, "pywinrm_client.py"));
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn pypsrp() {
     let Some(python) = peer::variable("pypsrp", "WINRM_TEST_PYTHON") else {
         return;
     };
-    client("pypsrp", 30, peer::script(python, "pypsrp_client.py"));
+    client("pypsrp", 32, peer::script(python, "pypsrp_client.py"));
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn go() {
         .output()
         .unwrap();
     assert!(built.status.success(), "the Go client: {}", String::from_utf8_lossy(&built.stderr));
-    client("go", 15, Command::new(program));
+    client("go", 16, Command::new(program));
 }
 
 #[test]
@@ -104,5 +105,5 @@ fn recordings() {
     command
         .args(["--user", USER, "--password-file"])
         .arg(service::password_file(&folder));
-    peer::judge("recordings", command, 10, String::new);
+    peer::judge("recordings", command, 14, String::new);
 }

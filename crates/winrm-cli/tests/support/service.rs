@@ -24,6 +24,8 @@ pub(crate) struct Service {
     pub(crate) url: String,
     /// The address of the listener with TLS.
     pub(crate) tls_url: String,
+    /// The certificate of that listener, PEM.
+    pub(crate) certificate: PathBuf,
     /// What it writes to standard error.
     log: PathBuf,
 }
@@ -33,7 +35,7 @@ impl Service {
     ///
     /// `folder` takes its password file and its log; `args` come after the user's.
     pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
-        let log = folder.join("service.log");
+        let (log, certificate) = (folder.join("service.log"), folder.join("certificate.pem"));
         let mut child = Command::new(env!("CARGO_BIN_EXE_winrm"))
             .args([
                 "serve",
@@ -46,6 +48,8 @@ impl Service {
                 "--password-file",
             ])
             .arg(password_file(folder))
+            .arg("--cert-out")
+            .arg(&certificate)
             .args(args)
             .env("PATH", path_with_powershell())
             .stdin(Stdio::null())
@@ -76,6 +80,7 @@ impl Service {
             child,
             url: url.unwrap(),
             tls_url: tls_url.unwrap(),
+            certificate,
             log,
         }
     }
