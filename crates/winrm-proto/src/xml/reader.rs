@@ -171,6 +171,10 @@ impl<'i> Document<'i> {
         if input.len() > limits.bytes {
             return Err(error_at(input, 0, XmlErrorKind::TooLarge(limits.bytes)));
         }
+        if input.starts_with('\u{FEFF}') {
+            // A byte order mark belongs to the bytes: `decode` has taken it away. The tokenizer would skip it without counting.
+            return Err(error_at(input, 0, XmlErrorKind::Character(0xFEFF)));
+        }
         let bad = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
         if let Some(at) = input.as_bytes().iter().position(bad) {
             return Err(error_at(input, at, XmlErrorKind::Character(u32::from(input.as_bytes()[at]))));
@@ -553,6 +557,7 @@ mod tests {
         assert_eq!(kind("<a>&#1;</a>"), XmlErrorKind::Character(1));
         assert_eq!(kind("<a b='&#xFFFF;'/>"), XmlErrorKind::Character(0xFFFF));
         assert_eq!(kind("<a>\u{7}</a>"), XmlErrorKind::Character(7));
+        assert_eq!(kind("\u{FEFF}<><&><a/>"), XmlErrorKind::Character(0xFEFF));
         assert_eq!(kind("<x:a/>"), XmlErrorKind::Prefix("x".into()));
         assert_eq!(kind("<a x:b=''/>"), XmlErrorKind::Prefix("x".into()));
         assert_eq!(kind("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), XmlErrorKind::DocumentType);
