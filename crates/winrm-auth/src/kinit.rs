@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -96,15 +97,26 @@ impl Kinit {
         // Readable by this user alone; the cache in it is created by kinit with mode 0600.
         let directory = tempfile::Builder::new()
             .prefix("winrm-krb5-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|error| KinitError::Directory(error.to_string()))?;
         let ccache = format!("FILE:{}", directory.path().join("ccache").display());
         let child = self.spawn(principal, &ccache)?;
         let (status, output) = self.attend(child, password)?;
         if !status.success() {
-            return Err(KinitError::Refused { command: self.command.clone(), principal: principal.to_owned(), status, output });
+            return Err(KinitError::Refused {
+                command: self.command.clone(),
+                principal: principal.to_owned(),
+                status,
+                output,
+            });
         }
-        let mut ticket = Ticket { principal: principal.to_owned(), ccache, lifetime: Duration::ZERO, _directory: directory };
+        let mut ticket = Ticket {
+            principal: principal.to_owned(),
+            ccache,
+            lifetime: Duration::ZERO,
+            _directory: directory,
+        };
         ticket.lifetime = ticket.remaining()?;
         Ok(ticket)
     }
@@ -128,8 +140,13 @@ impl Kinit {
             .stderr(Stdio::piped());
         winrm_gssapi::in_new_session(&mut command);
         command.spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => KinitError::Missing { command: self.command.clone() },
-            _ => KinitError::Start { command: self.command.clone(), reason: error.to_string() },
+            std::io::ErrorKind::NotFound => KinitError::Missing {
+                command: self.command.clone(),
+            },
+            _ => KinitError::Start {
+                command: self.command.clone(),
+                reason: error.to_string(),
+            },
         })
     }
 
@@ -153,7 +170,10 @@ impl Kinit {
             }
             Err(error) => {
                 kill(&mut child);
-                return Err(KinitError::Start { command: self.command.clone(), reason: error.to_string() });
+                return Err(KinitError::Start {
+                    command: self.command.clone(),
+                    reason: error.to_string(),
+                });
             }
         };
         Ok((status, said.output(password)))
@@ -172,7 +192,9 @@ fn wait(child: &mut Child, deadline: Duration) -> std::io::Result<Option<ExitSta
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        let Some(left) = deadline.checked_sub(start.elapsed()) else { return Ok(None) };
+        let Some(left) = deadline.checked_sub(start.elapsed()) else {
+            return Ok(None);
+        };
         thread::sleep(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(20));
     }
@@ -227,7 +249,9 @@ impl Listener {
             Some((prompt, rest)) if prompt.starts_with("Password for ") => rest,
             _ => line,
         });
-        told.filter(|line| !(line.starts_with("Password for ") && line.ends_with(':'))).collect::<Vec<_>>().join("; ")
+        told.filter(|line| !(line.starts_with("Password for ") && line.ends_with(':')))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 
@@ -261,7 +285,9 @@ impl Ticket {
             let credential = Credential::acquire(Library::load()?, None, Usage::Initiate, Mechanism::Krb5, &store)?;
             credential.lifetime()
         };
-        read().map(|lifetime| lifetime.unwrap_or(Duration::MAX)).map_err(KinitError::Unusable)
+        read()
+            .map(|lifetime| lifetime.unwrap_or(Duration::MAX))
+            .map_err(KinitError::Unusable)
     }
 
     /// Whether it should be replaced: it ends within five minutes, or has used up nine tenths of a shorter life.
@@ -323,7 +349,11 @@ impl TicketCache {
         if let Some(entry) = entries.iter().find(|entry| entry.kinit == *kinit && entry.password == *password) {
             return entry.clone();
         }
-        let entry = Arc::new(Entry { kinit: kinit.clone(), password: password.clone(), outcome: Mutex::new(None) });
+        let entry = Arc::new(Entry {
+            kinit: kinit.clone(),
+            password: password.clone(),
+            outcome: Mutex::new(None),
+        });
         entries.push(entry.clone());
         entry
     }
@@ -340,7 +370,10 @@ pub fn principal(credentials: &Credentials, realm: Option<&str>) -> String {
     if credentials.is_principal_name() {
         return credentials.user.clone();
     }
-    let domain = credentials.domain.as_deref().filter(|domain| domain.contains('.') && *domain != ".");
+    let domain = credentials
+        .domain
+        .as_deref()
+        .filter(|domain| domain.contains('.') && *domain != ".");
     match realm.map(str::to_owned).or_else(|| domain.map(str::to_uppercase)) {
         Some(realm) => format!("{}@{realm}", credentials.user),
         None => credentials.user.clone(),
@@ -352,7 +385,9 @@ pub fn principal(credentials: &Credentials, realm: Option<&str>) -> String {
 #[non_exhaustive]
 pub enum KinitError {
     /// There is no such program.
-    #[error("the program {command} is not there; install krb5-user (Debian, Ubuntu), krb5-workstation (Fedora, RHEL) or krb5 (Alpine, Arch)")]
+    #[error(
+        "the program {command} is not there; install krb5-user (Debian, Ubuntu), krb5-workstation (Fedora, RHEL) or krb5 (Alpine, Arch)"
+    )]
     Missing {
         /// What was to be run.
         command: String,
@@ -416,13 +451,25 @@ impl KinitError {
                 &["Password incorrect", "Preauthentication failed", "Decrypt integrity check failed"],
                 "the password is wrong (or the name: with Active Directory the salt depends on its exact spelling)",
             ),
-            (&["not found in Kerberos database", "Client unknown"], "the KDC does not know this user: check its spelling and the realm"),
-            (&["Cannot find KDC", "unable to reach any KDC", "Cannot contact any KDC"], "realms are in capitals; check the realm, krb5.conf, DNS and port 88"),
-            (&["Clock skew"], "synchronise the clock of this machine with the domain (chrony, ntpd)"),
+            (
+                &["not found in Kerberos database", "Client unknown"],
+                "the KDC does not know this user: check its spelling and the realm",
+            ),
+            (
+                &["Cannot find KDC", "unable to reach any KDC", "Cannot contact any KDC"],
+                "realms are in capitals; check the realm, krb5.conf, DNS and port 88",
+            ),
+            (
+                &["Clock skew"],
+                "synchronise the clock of this machine with the domain (chrony, ntpd)",
+            ),
             (&["revoked", "locked"], "the account is locked or disabled"),
             (&["expired"], "the password has expired and has to be changed first"),
         ];
-        HINTS.iter().find(|(words, _)| words.iter().any(|word| output.contains(word))).map(|&(_, hint)| hint)
+        HINTS
+            .iter()
+            .find(|(words, _)| words.iter().any(|word| output.contains(word)))
+            .map(|&(_, hint)| hint)
     }
 }
 
@@ -448,8 +495,16 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_its_package() {
-        let error = Kinit::default().command("kinit-of-nobody").ticket("u", &Secret::new("pw")).unwrap_err();
-        assert_eq!(error, KinitError::Missing { command: "kinit-of-nobody".to_owned() });
+        let error = Kinit::default()
+            .command("kinit-of-nobody")
+            .ticket("u", &Secret::new("pw"))
+            .unwrap_err();
+        assert_eq!(
+            error,
+            KinitError::Missing {
+                command: "kinit-of-nobody".to_owned()
+            }
+        );
         assert!(error.to_string().contains("krb5-user"), "{error}");
     }
 
@@ -458,7 +513,9 @@ mod tests {
         let error = shell("read -r p; echo \"Password for $0: wrong: $p\"; echo \"sorry, $p\" >&2; exit 3")
             .ticket("user@R", &Secret::new("hunter2"))
             .unwrap_err();
-        let KinitError::Refused { status, ref output, .. } = error else { panic!("{error:?}") };
+        let KinitError::Refused { status, ref output, .. } = error else {
+            panic!("{error:?}")
+        };
         assert_eq!(status.code(), Some(3));
         assert!(output.contains("wrong: ***") && output.contains("sorry, ***"), "{output}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
@@ -472,7 +529,10 @@ mod tests {
             .deadline(Duration::from_millis(300))
             .ticket("user", &Secret::new("pw"))
             .unwrap_err();
-        assert!(matches!(&error, KinitError::TimedOut { output, .. } if output == "waiting"), "{error:?}");
+        assert!(
+            matches!(&error, KinitError::TimedOut { output, .. } if output == "waiting"),
+            "{error:?}"
+        );
         let pid: i32 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
         // Dead, though perhaps not yet reaped by the process that inherits orphans.
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -485,7 +545,9 @@ mod tests {
         assert!(std::env::var_os("CARGO").is_some() && std::env::var_os("HOME").is_some());
         let listed = |names: &[&str]| {
             let kinit = shell("env; ps -o sid= -p $$ 2>/dev/null; exit 1").environment(names.iter().copied());
-            let KinitError::Refused { output, .. } = kinit.ticket("u", &Secret::new("pw")).unwrap_err() else { panic!() };
+            let KinitError::Refused { output, .. } = kinit.ticket("u", &Secret::new("pw")).unwrap_err() else {
+                panic!()
+            };
             output
         };
         let output = listed(&["CARGO", "WINRM_THIS_IS_NOT_SET"]);

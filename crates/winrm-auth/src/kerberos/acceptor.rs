@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use winrm_gssapi::{
-    AcceptContext, ChannelBindings, Credential, CredentialStore, Flags, Library, Mechanism as GssMechanism, Usage,
-};
+use winrm_gssapi::{AcceptContext, ChannelBindings, Credential, CredentialStore, Flags, Library, Mechanism as GssMechanism, Usage};
 
 use super::{DelegatedTicket, Delegation, KerberosError, KerberosSealer, peer};
 use crate::{ChannelBindingPolicy, Error, Mechanism, SecurityContext, Step, TokenMachine};
@@ -29,7 +27,10 @@ impl KerberosService {
             let origin = keytab.map_or_else(|| "the default key table".to_owned(), |keytab| format!("the key table {keytab}"));
             KerberosError::Credentials { origin, source }
         })?;
-        Ok(Self { library, credential: credential.into() })
+        Ok(Self {
+            library,
+            credential: credential.into(),
+        })
     }
 
     /// The machine for one client.
@@ -37,14 +38,13 @@ impl KerberosService {
         let context = AcceptContext::new(self.library, GssMechanism::Krb5).credential(self.credential.clone());
         let (context, required) = match policy {
             ChannelBindingPolicy::Ignore => (context, false),
-            ChannelBindingPolicy::IfPresent(binding) => {
-                (context.channel_bindings(ChannelBindings::new(binding.application_data())), false)
-            }
-            ChannelBindingPolicy::Required(binding) => {
-                (context.channel_bindings(ChannelBindings::new(binding.application_data())), true)
-            }
+            ChannelBindingPolicy::IfPresent(binding) => (context.channel_bindings(ChannelBindings::new(binding.application_data())), false),
+            ChannelBindingPolicy::Required(binding) => (context.channel_bindings(ChannelBindings::new(binding.application_data())), true),
         };
-        KerberosAcceptor { context: Some(Box::new(context)), required }
+        KerberosAcceptor {
+            context: Some(Box::new(context)),
+            required,
+        }
     }
 }
 
@@ -57,9 +57,10 @@ pub struct KerberosAcceptor {
 
 impl KerberosAcceptor {
     fn advance(&mut self, mut context: Box<AcceptContext>, input: &[u8]) -> Result<Step, KerberosError> {
-        let outcome = context
-            .step(input)
-            .map_err(|source| KerberosError::Accept { source, reply: context.error_token().to_vec() })?;
+        let outcome = context.step(input).map_err(|source| KerberosError::Accept {
+            source,
+            reply: context.error_token().to_vec(),
+        })?;
         if !outcome.complete {
             self.context = Some(context);
             return Ok(Step::Continue(outcome.token));
@@ -75,12 +76,19 @@ impl KerberosAcceptor {
         let Some(principal) = name.map_err(KerberosError::Context)? else {
             return Err(KerberosError::NotGranted("a client's name"));
         };
-        let mut done =
-            SecurityContext::new(Mechanism::Kerberos, KerberosSealer::new(context)?.into(), Some(peer(&principal)), channel_bound);
+        let mut done = SecurityContext::new(
+            Mechanism::Kerberos,
+            KerberosSealer::new(context, true)?.into(),
+            Some(peer(&principal)),
+            channel_bound,
+        );
         if let Some(delegated) = delegated {
             done.delegation = Delegation::Received(DelegatedTicket(delegated.into()));
         }
-        Ok(Step::Done { token: (!outcome.token.is_empty()).then_some(outcome.token), context: done })
+        Ok(Step::Done {
+            token: (!outcome.token.is_empty()).then_some(outcome.token),
+            context: done,
+        })
     }
 }
 

@@ -44,6 +44,8 @@ pub enum KerberosError {
     Context(#[source] winrm_gssapi::Error),
 }
 
+const NO_KEY: &str = "the keytab does not exist, can't be read, or has no key for this principal: klist -k shows what it has";
+
 impl KerberosError {
     /// The kind of failure the library's codes stand for, if the library failed.
     pub fn kind(&self) -> Option<ErrorKind> {
@@ -68,9 +70,14 @@ impl KerberosError {
             _ => {}
         }
         let acceptor = matches!(self, Self::Accept { .. });
+        // Without keys MIT goes on to look for a ticket, and complains of that.
+        let keys = matches!(self, Self::Credentials { origin, .. } if origin.starts_with("the key table"));
         Some(match self.kind()? {
+            ErrorKind::NoCredentials if keys => NO_KEY,
             ErrorKind::NoCredentials => "get a ticket with kinit, or give a password, a keytab or a ccache; klist shows what there is",
-            ErrorKind::CredentialsExpired => "the ticket has expired: run kinit again, or let winrm manage the ticket by giving it the password",
+            ErrorKind::CredentialsExpired => {
+                "the ticket has expired: run kinit again, or let winrm manage the ticket by giving it the password"
+            }
             ErrorKind::UnknownServer => {
                 "the KDC knows no such service: connect by the host's full name as Active Directory has it (setspn -L HOST shows its \
                  names), or override host name or service"
@@ -86,7 +93,7 @@ impl KerberosError {
             ErrorKind::NoKey if acceptor => {
                 "the ticket is for a principal or key version that is not in the service's keytab: klist -k shows what is"
             }
-            ErrorKind::NoKey => "the keytab does not exist or has no key for this principal: klist -k shows what it has",
+            ErrorKind::NoKey => NO_KEY,
             ErrorKind::BadBindings => {
                 "the client saw another TLS certificate than the one this service has: a proxy in between, or a relayed connection"
             }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use winrm_gssapi::{
-    ChannelBindings, Credential, CredentialStore, Flags, InitContext, Library, Mechanism as GssMechanism, Name, Usage,
-};
+use winrm_gssapi::{ChannelBindings, Credential, CredentialStore, Flags, InitContext, Library, Mechanism as GssMechanism, Name, Usage};
 
 use super::{Delegation, KerberosError, KerberosSealer};
 use crate::kinit::Ticket;
@@ -38,10 +36,9 @@ impl Tickets {
             Self::Ccache(name) => store.ccache(name),
             // A cache in memory, one for each identity: the default cache may be someone else's, and the library
             // fetches a new ticket by itself when the one in there nears its end.
-            Self::Keytab { keytab, principal } => store.client_keytab(keytab).ccache(format!(
-                "MEMORY:winrm:{}:{keytab}",
-                principal.as_deref().unwrap_or_default()
-            )),
+            Self::Keytab { keytab, principal } => store
+                .client_keytab(keytab)
+                .ccache(format!("MEMORY:winrm:{}:{keytab}", principal.as_deref().unwrap_or_default())),
             Self::Managed(ticket) => store.ccache(ticket.ccache()),
         }
     }
@@ -77,7 +74,14 @@ pub struct KerberosTarget {
 impl KerberosTarget {
     /// The service `HTTP` on `host`, with message encryption, without delegation.
     pub fn new(host: impl Into<String>) -> Self {
-        Self { service: "HTTP".to_owned(), host: host.into(), realm: None, delegate: false, encrypt: true, binding: None }
+        Self {
+            service: "HTTP".to_owned(),
+            host: host.into(),
+            realm: None,
+            delegate: false,
+            encrypt: true,
+            binding: None,
+        }
     }
 
     /// Another service than `HTTP`: `WSMAN`, `host`.
@@ -163,7 +167,10 @@ enum State {
 impl KerberosInitiator {
     /// Authenticates with `target`, with one of `tickets`.
     pub fn new(target: KerberosTarget, tickets: Tickets) -> Self {
-        Self { target, state: State::Start(tickets) }
+        Self {
+            target,
+            state: State::Start(tickets),
+        }
     }
 
     /// The target it was made for.
@@ -179,13 +186,21 @@ impl KerberosInitiator {
     pub fn prepare(&mut self) -> Result<(), KerberosError> {
         let State::Start(tickets) = &self.state else { return Ok(()) };
         let library = Library::load().map_err(KerberosError::Library)?;
-        let failed = |source| KerberosError::Credentials { origin: tickets.origin(), source };
-        let name = tickets.principal().map(|principal| Name::principal(library, principal)).transpose().map_err(failed)?;
+        let failed = |source| KerberosError::Credentials {
+            origin: tickets.origin(),
+            source,
+        };
+        let name = tickets
+            .principal()
+            .map(|principal| Name::principal(library, principal))
+            .transpose()
+            .map_err(failed)?;
         let credential =
             Credential::acquire(library, name.as_ref(), Usage::Initiate, GssMechanism::Krb5, &tickets.store()).map_err(failed)?;
         let target = self.target.name(library).map_err(|source| self.failed(source))?;
-        let mut context =
-            InitContext::new(library, target, GssMechanism::Krb5).credential(credential.into()).flags(self.target.flags());
+        let mut context = InitContext::new(library, target, GssMechanism::Krb5)
+            .credential(credential.into())
+            .flags(self.target.flags());
         if let Some(binding) = &self.target.binding {
             context = context.channel_bindings(ChannelBindings::new(binding.application_data()));
         }
@@ -194,14 +209,19 @@ impl KerberosInitiator {
     }
 
     fn failed(&self, source: winrm_gssapi::Error) -> KerberosError {
-        KerberosError::Initiate { target: self.target.principal(), source }
+        KerberosError::Initiate {
+            target: self.target.principal(),
+            source,
+        }
     }
 
     fn advance(&mut self, input: &[u8]) -> Result<Step, KerberosError> {
         let State::Running(mut context, tickets) = std::mem::replace(&mut self.state, State::Ended) else {
             return Err(self.failed(winrm_gssapi::Error::State("the handshake has ended already")));
         };
-        let outcome = context.step((!input.is_empty()).then_some(input)).map_err(|source| self.failed(source))?;
+        let outcome = context
+            .step((!input.is_empty()).then_some(input))
+            .map_err(|source| self.failed(source))?;
         if !outcome.complete {
             self.state = State::Running(context, tickets);
             return Ok(Step::Continue(outcome.token));
@@ -216,7 +236,7 @@ impl KerberosInitiator {
         }
         let mut done = SecurityContext::new(
             Mechanism::Kerberos,
-            KerberosSealer::new(context)?.into(),
+            KerberosSealer::new(context, self.target.encrypt)?.into(),
             None,
             self.target.binding.is_some(),
         );
@@ -225,7 +245,10 @@ impl KerberosInitiator {
             (true, false) => Delegation::Refused,
             (true, true) => Delegation::Sent,
         };
-        Ok(Step::Done { token: (!outcome.token.is_empty()).then_some(outcome.token), context: done })
+        Ok(Step::Done {
+            token: (!outcome.token.is_empty()).then_some(outcome.token),
+            context: done,
+        })
     }
 }
 

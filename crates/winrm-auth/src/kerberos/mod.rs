@@ -56,7 +56,10 @@ impl DelegatedTicket {
     pub fn store_into(&self, ccache: &str) -> Result<(), KerberosError> {
         self.0
             .store_into(&CredentialStore::new().ccache(ccache))
-            .map_err(|source| KerberosError::Credentials { origin: format!("the cache {ccache}"), source })
+            .map_err(|source| KerberosError::Credentials {
+                origin: format!("the cache {ccache}"),
+                source,
+            })
     }
 
     /// The credential itself, to initiate contexts with.
@@ -67,10 +70,19 @@ impl DelegatedTicket {
 
 /// Takes a principal (`user@REALM`, `HTTP/host@REALM`) apart. An `@` within the name is escaped by a backslash.
 fn peer(principal: &str) -> Peer {
-    let at = principal.char_indices().rev().find(|&(i, c)| c == '@' && !principal[..i].ends_with('\\'));
+    let at = principal
+        .char_indices()
+        .rev()
+        .find(|&(i, c)| c == '@' && !principal[..i].ends_with('\\'));
     match at {
-        Some((i, _)) => Peer { user: principal[..i].to_owned(), domain: Some(principal[i + 1..].to_owned()) },
-        None => Peer { user: principal.to_owned(), domain: None },
+        Some((i, _)) => Peer {
+            user: principal[..i].to_owned(),
+            domain: Some(principal[i + 1..].to_owned()),
+        },
+        None => Peer {
+            user: principal.to_owned(),
+            domain: None,
+        },
     }
 }
 

@@ -22,9 +22,14 @@ pub struct KerberosSealer {
 }
 
 impl KerberosSealer {
-    pub(super) fn new(context: SecurityContext) -> Result<Self, KerberosError> {
-        let encrypts = context.flags().contains(Flags::CONFIDENTIALITY);
-        Ok(Self { context: Mutex::new(context), encrypts, broken: false })
+    /// `encrypt` is false where nobody asked for encryption; MIT grants it all the same.
+    pub(super) fn new(context: SecurityContext, encrypt: bool) -> Result<Self, KerberosError> {
+        let encrypts = encrypt && context.flags().contains(Flags::CONFIDENTIALITY);
+        Ok(Self {
+            context: Mutex::new(context),
+            encrypts,
+            broken: false,
+        })
     }
 
     fn usable(&self) -> Result<(), SealError> {
@@ -43,7 +48,10 @@ impl KerberosSealer {
         self.usable()?;
         let context = self.context.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let lengths = context.wrap_iov_length(true, length)?;
-        Ok(SealLayout { signature: lengths.header, padding: lengths.padding })
+        Ok(SealLayout {
+            signature: lengths.header,
+            padding: lengths.padding,
+        })
     }
 
     pub(crate) fn seal_in_place(&mut self, signature: &mut [u8], data: &mut [u8], padding: &mut [u8]) -> Result<(), SealError> {
@@ -54,10 +62,13 @@ impl KerberosSealer {
     /// `message` is the signature and what follows it.
     pub(crate) fn unseal_in_place(&mut self, message: &mut [u8]) -> Result<Range<usize>, SealError> {
         self.usable()?;
-        let opened = self.exclusive().unwrap_in_place(message).and_then(|opened| match opened.confidential {
-            true => Ok(opened.data),
-            false => Err(winrm_gssapi::Error::State("the message is signed but not encrypted")),
-        });
+        let opened = self
+            .exclusive()
+            .unwrap_in_place(message)
+            .and_then(|opened| match opened.confidential {
+                true => Ok(opened.data),
+                false => Err(winrm_gssapi::Error::State("the message is signed but not encrypted")),
+            });
         self.broken = opened.is_err();
         Ok(opened?)
     }

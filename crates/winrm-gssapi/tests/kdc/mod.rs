@@ -62,6 +62,16 @@ impl Kdc {
         self.directory.path()
     }
 
+    /// Has the KDC's administrator do something, from outside of the cases.
+    pub(crate) fn kadmin(&self, query: &str) {
+        let file = |name| self.directory().join(name);
+        administer(
+            Command::new("kadmin.local").env("KRB5_CONFIG", file("krb5.conf")),
+            &file("kdc.conf"),
+            query,
+        );
+    }
+
     /// Runs the ignored tests of this file whose names begin with `prefix`, in a process with the
     /// KDC's environment; `wrapper` is a command to run that process with.
     pub(crate) fn run(&self, prefix: &str, wrapper: &[&str]) {
@@ -136,10 +146,10 @@ pub(crate) fn kinit(principal: &str, cache: &str, arguments: &[&str]) -> String 
 
 /// Has the KDC's administrator do something.
 pub(crate) fn kadmin(query: &str) {
-    let output = Command::new("kadmin.local")
-        .env("KRB5_KDC_PROFILE", directory().join("kdc.conf"))
-        .args(["-q", query])
-        .output()
-        .unwrap();
+    administer(&mut Command::new("kadmin.local"), &directory().join("kdc.conf"), query);
+}
+
+fn administer(command: &mut Command, profile: &Path, query: &str) {
+    let output = command.env("KRB5_KDC_PROFILE", profile).args(["-q", query]).output().unwrap();
     assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
 }
