@@ -1,1 +1,61 @@
-//! An asynchronous Windows Remote Management client
+//! An asynchronous client for Windows Remote Management.
+//!
+//! Commands are described and started as with [`tokio::process`], and run on another machine:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use winrm::{Client, Credentials};
+//!
+//! let client = Client::builder("https://host.example:5986")
+//!     .credentials(Credentials::parse("alice", "correct horse")?)
+//!     .build()?;
+//! let output = client.command("ipconfig").arg("/all").output().await?;
+//! println!("{}", String::from_utf8_lossy(&output.stdout));
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Client::command`] runs one command in a shell of its own; [`Client::shell`] opens a shell for many.
+//! * [`Command::output`] collects, [`Command::spawn`] gives streams, [`Command::status`] only waits.
+//! * Whatever is dropped before its end is ended on the host in the background; [`Client::close`] waits for that.
+//! * Nothing is sent twice where that could run a command twice: [`Error::may_have_run`] tells what is known.
+//!
+//! The client needs a Tokio runtime with I/O and time enabled.
+
+mod answer;
+mod builder;
+mod child;
+mod cleanup;
+mod client;
+mod command;
+mod connection;
+mod endpoint;
+mod error;
+mod pool;
+mod quote;
+mod run;
+mod session;
+mod shell;
+mod stdio;
+mod streams;
+mod tls;
+mod transport;
+
+pub use builder::ClientBuilder;
+pub use child::{Child, ExitStatus, Output, Signal};
+pub use client::{Client, Identity, Ping};
+pub use command::Command;
+pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use error::{Error, ErrorKind, MayHaveRun};
+pub use shell::{Shell, ShellBuilder};
+pub use stdio::Stdio;
+pub use streams::{ChildStderr, ChildStdin, ChildStdout};
+pub use tls::{CertificateCheck, InvalidFingerprint};
+pub use transport::{Encryption, Transport, UnknownName};
+
+pub use winrm_auth::credentials::InvalidUserName;
+pub use winrm_auth::{Credentials, Secret};
+pub use winrm_proto::fault;
+pub use winrm_proto::fault::Fault;
+pub use winrm_proto::transfer::Config;

@@ -1,0 +1,151 @@
+//! The client of one host.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use winrm_proto::identify::IdentifyResponse;
+use winrm_proto::transfer::Config;
+
+use crate::builder::ClientBuilder;
+use crate::command::{Command, Place};
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::session::Session;
+use crate::shell::ShellBuilder;
+
+/// How long [`Client::close`] waits at most.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A client of one host. Clones are the same client, with the same connections.
+///
+/// Connections are made when they are needed, authenticated once, and kept.
+#[derive(Clone)]
+pub struct Client(Arc<Session>);
+
+impl Client {
+    /// Begins a client for this address: a URL, or `[user@]host[:port]` (see [`Endpoint::parse`]).
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder::new(url)
+    }
+
+    pub(crate) fn from_session(session: Session) -> Self {
+        Self(Arc::new(session))
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0
+    }
+
+    /// Where the host is.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        self.0.endpoint()
+    }
+
+    /// Describes a command to run in a shell of its own, which is removed with the command's end.
+    #[must_use]
+    pub fn command(&self, program: impl Into<String>) -> Command {
+        Command::new(Place::Own(self.clone()), program.into())
+    }
+
+    /// Describes a shell for many commands.
+    pub fn shell(&self) -> ShellBuilder {
+        ShellBuilder::new(self.clone())
+    }
+
+    /// Asks who answers there, without credentials. Hosts keep their version to themselves then.
+    ///
+    /// # Errors
+    /// When there is no WinRM service to be reached: see [`ErrorKind`](crate::ErrorKind).
+    pub async fn identify(&self) -> Result<Identity, Error> {
+        self.0.identify(false).await.map(Identity::from)
+    }
+
+    /// Proves that the credentials are accepted, and measures a round trip.
+    ///
+    /// It is an Identify with credentials, which needs no right but that to log on over the network. Whether the account may
+    /// open shells is not asked: that would take a shell.
+    ///
+    /// # Errors
+    /// When the host can't be reached or refuses the credentials: see [`ErrorKind`](crate::ErrorKind).
+    pub async fn ping(&self) -> Result<Ping, Error> {
+        let start = Instant::now();
+        let identity = self.0.identify(true).await?;
+        let connect = start.elapsed();
+        let start = Instant::now();
+        self.0.identify(true).await?;
+        Ok(Ping {
+            identity: identity.into(),
+            connect,
+            round_trip: start.elapsed(),
+        })
+    }
+
+    /// Reads the service's configuration, `winrm/config`. Windows shows it to administrators only.
+    ///
+    /// # Errors
+    /// When the host can't be reached or denies it: see [`ErrorKind`](crate::ErrorKind).
+    pub async fn config(&self) -> Result<Config, Error> {
+        self.0.config().await
+    }
+
+    /// How many connections this client has made so far, those that have been closed included.
+    #[must_use]
+    pub fn connections_made(&self) -> u64 {
+        self.0.connections_made()
+    }
+
+    /// Waits until commands and shells that were dropped are gone from the host, for ten seconds at most, and closes the
+    /// connections that nobody uses. `false` when the time did not suffice.
+    pub async fn close(&self) -> bool {
+        let finished = self.0.cleanups().finished(CLOSE_LIMIT).await;
+        self.0.close_idle();
+        finished
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint().to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who answers at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The URI of the WS-Management version.
+    pub protocol_version: String,
+    /// `Microsoft Corporation` for Windows.
+    pub vendor: String,
+    /// `OS: 10.0.17763 SP: 0.0 Stack: 3.0`; `OS: 0.0.0 …` for those who did not authenticate.
+    pub version: String,
+    /// URIs of the security profiles that the host offers, if it says so.
+    pub security_profiles: Vec<String>,
+}
+
+impl From<IdentifyResponse> for Identity {
+    fn from(response: IdentifyResponse) -> Self {
+        Self {
+            protocol_version: response.protocol_version,
+            vendor: response.product_vendor,
+            version: response.product_version,
+            security_profiles: response.security_profiles,
+        }
+    }
+}
+
+/// What [`Client::ping`] has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ping {
+    /// Who answers, told to an authenticated client.
+    pub identity: Identity,
+    /// How long the first answer took: connection, TLS and authentication included, where they were not there yet.
+    pub connect: Duration,
+    /// How long one request and its answer take on a connection that is there.
+    pub round_trip: Duration,
+}

@@ -1,0 +1,470 @@
+//! Runs a command: starts it, feeds it, takes its output, and sees to it that nothing is left on the host.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use winrm_proto::shell::{CommandRequest, State};
+
+use crate::child::{Child, ChildHandle, End, ExitStatus, Output, Signal};
+use crate::command::Place;
+use crate::error::{Error, ErrorKind, MayHaveRun};
+use crate::session::{Session, new_id};
+use crate::shell::{ShellCore, ShellOptions};
+use crate::stdio::Source;
+use crate::streams::{Broken, ChildStderr, ChildStdin, ChildStdout, Failure, pipe};
+
+/// When a command without input is told so; see [`Stdio::null`](crate::Stdio::null).
+const END_OF_NO_INPUT: Duration = Duration::from_millis(250);
+
+/// How long a command has between Ctrl-C and its end, when its deadline has passed.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// How long the end of a command is waited for before it goes on in the background.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// Everything needed to run one command.
+pub(crate) struct Plan {
+    pub(crate) place: Place,
+    pub(crate) options: ShellOptions,
+    pub(crate) request: CommandRequest,
+    pub(crate) stdin: Source,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) delete_in_background: bool,
+}
+
+pub(crate) async fn output(mut plan: Plan) -> Result<Output, Error> {
+    let mut sink = Sink::Collect {
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    let feed = Feed::unattended(std::mem::replace(&mut plan.stdin, Source::Null));
+    let (running, deadline) = start(plan).await?;
+    let status = run(running, feed, &mut sink, deadline).await?;
+    let (stdout, stderr) = match sink {
+        Sink::Collect { stdout, stderr } => (stdout, stderr),
+        Sink::Discard | Sink::Pipes { .. } => (Vec::new(), Vec::new()),
+    };
+    Ok(Output {
+        exit_code: status.code,
+        stdout,
+        stderr,
+    })
+}
+
+pub(crate) async fn status(mut plan: Plan) -> Result<ExitStatus, Error> {
+    let feed = Feed::unattended(std::mem::replace(&mut plan.stdin, Source::Null));
+    let (running, deadline) = start(plan).await?;
+    run(running, feed, &mut Sink::Discard, deadline).await
+}
+
+pub(crate) async fn spawn(mut plan: Plan) -> Result<Child, Error> {
+    let source = std::mem::replace(&mut plan.stdin, Source::Null);
+    let (feed, stdin) = if matches!(source, Source::Piped) {
+        let (ours, theirs) = tokio::io::duplex(PIPE_SIZE);
+        (Feed::Reader(Box::new(theirs)), Some(ChildStdin(ours)))
+    } else {
+        (Feed::unattended(source), None)
+    };
+    let (running, deadline) = start(plan).await?;
+    let session = Arc::clone(&running.shell.session);
+    let handle = ChildHandle {
+        session: Arc::clone(&session),
+        shell_id: running.shell.id.clone(),
+        command_id: running.id.clone(),
+    };
+    let failure = Failure::default();
+    let (stdout, stdout_reader) = pipe(&failure);
+    let (stderr, stderr_reader) = pipe(&failure);
+    let (report, result) = oneshot::channel();
+    let (abandon, abandoned) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut sink = Sink::Pipes { stdout, stderr };
+        let mut pending = None;
+        let outcome = tokio::select! {
+            outcome = run(running, feed, &mut sink, deadline) => outcome,
+            // Never an error: the sender is dropped only after it has sent.
+            dropped = abandoned => {
+                pending = dropped.ok();
+                Err(Error::new(ErrorKind::Closed, "the command was dropped before its end").at_least(MayHaveRun::Yes))
+            }
+        };
+        if let Err(error) = &outcome {
+            let kind = if error.is_timeout() {
+                io::ErrorKind::TimedOut
+            } else {
+                io::ErrorKind::BrokenPipe
+            };
+            // Set once, here.
+            let _ = failure.set(Broken {
+                kind,
+                message: error.to_string(),
+            });
+        }
+        drop(sink);
+        // Nobody listens when the child was dropped.
+        let _ = report.send(outcome);
+        drop(pending);
+    });
+    Ok(Child {
+        stdin,
+        stdout: Some(ChildStdout(stdout_reader)),
+        stderr: Some(ChildStderr(stderr_reader)),
+        handle,
+        end: End {
+            result,
+            known: None,
+            abandon: Some(abandon),
+            cleanups: session.cleanups().clone(),
+        },
+    })
+}
+
+/// What [`ChildStdin`] holds at most, in bytes: about one large request.
+const PIPE_SIZE: usize = 384 * 1024;
+
+/// A command on the host. Dropped before its end, it is ended there in the background.
+struct Running {
+    shell: Arc<ShellCore>,
+    id: String,
+    /// The shell is for this command alone: removing it ends the command, and no signal is needed.
+    own_shell: bool,
+    delete_in_background: bool,
+    runtime: Handle,
+    /// The host has nothing of it any more.
+    forgotten: bool,
+}
+
+impl Running {
+    fn session(&self) -> &Arc<Session> {
+        &self.shell.session
+    }
+
+    /// After the command's end: gives back what it held on the host.
+    async fn ended(mut self) {
+        if !self.own_shell {
+            // Without it, the host counts the command among those of the shell. Nobody needs to wait for that.
+            return;
+        }
+        self.forgotten = true;
+        if !self.delete_in_background
+            && let Err(error) = self.shell.close().await
+        {
+            tracing::debug!(shell = %self.shell.id, error = %error, "shell not removed");
+        }
+    }
+
+    /// Ends the command, and waits a little for that.
+    async fn end(mut self) {
+        self.forgotten = true;
+        let (shell, id, own_shell) = (Arc::clone(&self.shell), self.id.clone(), self.own_shell);
+        let ending = self.session().cleanups().spawn(&self.runtime, async move {
+            let result = if own_shell {
+                shell.close().await
+            } else {
+                shell.session.signal(&shell.id, &id, Signal::Terminate).await
+            };
+            if let Err(error) = result {
+                tracing::debug!(command = %id, error = %error, "command not ended");
+            }
+        });
+        // It goes on in the background when the time has passed.
+        let _ = tokio::time::timeout(ENDING, ending).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.forgotten || self.own_shell {
+            return;
+        }
+        let (session, shell_id, id) = (Arc::clone(self.session()), self.shell.id.clone(), std::mem::take(&mut self.id));
+        // The shell is held, so that it is not removed first.
+        let shell = Arc::clone(&self.shell);
+        session.clone().cleanups().spawn(&self.runtime, async move {
+            if let Err(error) = session.signal(&shell_id, &id, Signal::Terminate).await {
+                tracing::debug!(command = %id, error = %error, "command not released");
+            }
+            drop(shell);
+        });
+    }
+}
+
+async fn start(plan: Plan) -> Result<(Running, Option<Instant>), Error> {
+    let deadline = plan.timeout.map(|timeout| (Instant::now() + timeout, timeout));
+    let Some((at, timeout)) = deadline else {
+        return Ok((started(plan).await?, None));
+    };
+    match tokio::time::timeout_at(at, started(plan)).await {
+        Ok(running) => Ok((running?, Some(at))),
+        // What was begun is undone by the guards.
+        Err(_) => Err(missed(Some(timeout)).at_least(MayHaveRun::Unknown)),
+    }
+}
+
+fn missed(timeout: Option<Duration>) -> Error {
+    let message = match timeout {
+        Some(timeout) => format!("the command was not started within its deadline of {timeout:?}"),
+        None => "the command's deadline has passed; it was ended on the host".to_owned(),
+    };
+    Error::new(ErrorKind::Deadline, message).with_hint("give it more time, or find out what it waits for")
+}
+
+async fn started(plan: Plan) -> Result<Running, Error> {
+    let mut lost: Option<Arc<ShellCore>> = None;
+    loop {
+        let shell = match (&plan.place, &lost) {
+            (Place::Own(client), _) => ShellCore::open(client.session(), &plan.options).await?,
+            (Place::Kept(shell), None) => shell.current(),
+            (Place::Kept(shell), Some(lost)) => shell.replace(lost).await?,
+        };
+        let mut running = Running {
+            id: new_id(),
+            own_shell: matches!(plan.place, Place::Own(_)),
+            delete_in_background: plan.delete_in_background,
+            runtime: Handle::current(),
+            forgotten: false,
+            shell,
+        };
+        let mut request = plan.request.clone();
+        request.shell_id.clone_from(&running.shell.id);
+        request.command_id = Some(running.id.clone());
+        match running.session().command(&request).await {
+            Ok(id) => {
+                tracing::debug!(shell = %running.shell.id, command = %id, "command started");
+                running.id = id;
+                return Ok(running);
+            }
+            Err(error) => {
+                running.forgotten = error.may_have_run() == MayHaveRun::No;
+                // A refusal by the shell itself: the command has not run, and another shell may take it. Once.
+                if lost.is_some() || !error.as_fault().is_some_and(crate::session::is_shell_lost) {
+                    return Err(error);
+                }
+                tracing::info!(shell = %running.shell.id, error = %error, "shell lost, opening another");
+                lost = Some(Arc::clone(&running.shell));
+            }
+        }
+    }
+}
+
+async fn run(running: Running, feed: Feed, sink: &mut Sink, deadline: Option<Instant>) -> Result<ExitStatus, Error> {
+    let session = Arc::clone(running.session());
+    let (shell_id, id) = (running.shell.id.as_str(), running.id.as_str());
+    let outcome = {
+        let mut receive = pin!(receive(&session, shell_id, id, sink));
+        let mut feed = pin!(feed.send_all(&session, shell_id, id));
+        let mut fed = false;
+        let far = Instant::now() + Duration::from_secs(60 * 60 * 24 * 365 * 10);
+        let mut at_deadline = pin!(tokio::time::sleep_until(deadline.unwrap_or(far)));
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut receive => break outcome,
+                result = &mut feed, if !fed => match result {
+                    Ok(()) => fed = true,
+                    Err(error) => break Err(error),
+                },
+                () = &mut at_deadline, if deadline.is_some() => {
+                    let interrupt = async {
+                        // Output goes on meanwhile; whether the signal arrives doesn't change what follows.
+                        let _ = session.signal(shell_id, id, Signal::CtrlC).await;
+                        std::future::pending::<()>().await;
+                    };
+                    tokio::select! {
+                        biased;
+                        _ = &mut receive => {}
+                        () = interrupt => {}
+                        () = tokio::time::sleep(GRACE) => {}
+                    }
+                    break Err(missed(None));
+                }
+            }
+        }
+    };
+    match outcome {
+        Ok(code) => {
+            running.ended().await;
+            Ok(ExitStatus { code })
+        }
+        Err(error) => {
+            running.end().await;
+            Err(error.at_least(MayHaveRun::Yes))
+        }
+    }
+}
+
+/// Takes output until the command has ended, and gives its exit code.
+async fn receive(session: &Session, shell_id: &str, id: &str, sink: &mut Sink) -> Result<Option<u32>, Error> {
+    loop {
+        let Some(answer) = session.receive(shell_id, id).await? else {
+            continue;
+        };
+        for piece in answer.streams {
+            if !piece.data.is_empty() {
+                sink.put(&piece.name, piece.data).await;
+            }
+        }
+        if let Some(state) = answer.state
+            && state.state == State::Done
+        {
+            return Ok(state.exit_code);
+        }
+    }
+}
+
+/// Where output goes.
+enum Sink {
+    Discard,
+    Collect {
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+    },
+    Pipes {
+        stdout: mpsc::Sender<Bytes>,
+        stderr: mpsc::Sender<Bytes>,
+    },
+}
+
+impl Sink {
+    async fn put(&mut self, name: &str, data: Bytes) {
+        match (self, name) {
+            (Self::Collect { stdout, .. }, "stdout") => stdout.extend_from_slice(&data),
+            (Self::Collect { stderr, .. }, "stderr") => stderr.extend_from_slice(&data),
+            // Fails when the reader was dropped: nobody wants it.
+            (Self::Pipes { stdout, .. }, "stdout") => drop(stdout.send(data).await),
+            (Self::Pipes { stderr, .. }, "stderr") => drop(stderr.send(data).await),
+            _ => {}
+        }
+    }
+}
+
+/// Where input comes from.
+enum Feed {
+    Nothing,
+    EndOnly,
+    Bytes(Bytes),
+    Reader(Box<dyn AsyncRead + Send + Unpin>),
+}
+
+impl Feed {
+    fn unattended(source: Source) -> Self {
+        match source {
+            Source::Open => Self::Nothing,
+            Source::Null | Source::Piped => Self::EndOnly,
+            Source::Bytes(bytes) => Self::Bytes(bytes),
+            Source::Reader(reader) => Self::Reader(reader),
+        }
+    }
+
+    /// Sends all input and its end. A command that takes no more ends it early, without an error.
+    async fn send_all(self, session: &Session, shell_id: &str, id: &str) -> Result<(), Error> {
+        let mut sender = Sender {
+            session,
+            shell_id,
+            id,
+            room: session.input_room(shell_id, id)?,
+            sent: 0,
+            asked: false,
+        };
+        match self {
+            Self::Nothing => Ok(()),
+            Self::EndOnly => {
+                tokio::time::sleep(END_OF_NO_INPUT).await;
+                sender.send(Bytes::new(), true).await.map(drop)
+            }
+            Self::Bytes(bytes) => sender.send_bytes(bytes).await,
+            Self::Reader(reader) => sender.send_reader(reader).await,
+        }
+    }
+}
+
+struct Sender<'a> {
+    session: &'a Session,
+    shell_id: &'a str,
+    id: &'a str,
+    /// Bytes that fit into one request.
+    room: usize,
+    /// Requests so far.
+    sent: usize,
+    asked: bool,
+}
+
+/// After how many full requests it pays to ask how large they may be.
+const ASK_AFTER: usize = 2;
+
+impl Sender<'_> {
+    /// `false` when the command takes no more.
+    async fn send(&mut self, data: Bytes, end: bool) -> Result<bool, Error> {
+        self.sent += 1;
+        self.session.send(self.shell_id, self.id, data, end).await
+    }
+
+    async fn ask(&mut self) -> Result<(), Error> {
+        if !self.asked {
+            self.asked = true;
+            self.session.learn_envelope_size().await;
+            self.room = self.session.input_room(self.shell_id, self.id)?;
+        }
+        Ok(())
+    }
+
+    async fn send_bytes(mut self, mut bytes: Bytes) -> Result<(), Error> {
+        if bytes.len() > self.room * ASK_AFTER {
+            self.ask().await?;
+        }
+        loop {
+            let piece = bytes.split_to(bytes.len().min(self.room));
+            let end = bytes.is_empty();
+            if !self.send(piece, end).await? || end {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn send_reader(mut self, mut reader: Box<dyn AsyncRead + Send + Unpin>) -> Result<(), Error> {
+        loop {
+            if self.sent == ASK_AFTER {
+                self.ask().await?;
+            }
+            let (piece, end) = read_available(&mut *reader, self.room)
+                .await
+                .map_err(|error| Error::new(ErrorKind::Input, "the command's input can't be read on this side").with_source(error))?;
+            if !self.send(piece, end).await? || end {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Waits for the first bytes, and takes what else is there already, so that fast writers fill their requests and slow ones
+/// don't wait. Tells whether the end was seen.
+async fn read_available(reader: &mut (dyn AsyncRead + Send + Unpin), room: usize) -> io::Result<(Bytes, bool)> {
+    const STEP: usize = 64 * 1024;
+    let mut buffer = BytesMut::new();
+    let mut scratch = vec![0; room.min(STEP)];
+    std::future::poll_fn(|context| {
+        loop {
+            let free = (room - buffer.len()).min(STEP);
+            if free == 0 {
+                return Poll::Ready(Ok((buffer.split().freeze(), false)));
+            }
+            let mut target = ReadBuf::new(&mut scratch[..free]);
+            match Pin::new(&mut *reader).poll_read(context, &mut target) {
+                Poll::Ready(Ok(())) if target.filled().is_empty() => return Poll::Ready(Ok((buffer.split().freeze(), true))),
+                Poll::Ready(Ok(())) => buffer.extend_from_slice(target.filled()),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if buffer.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok((buffer.split().freeze(), false))),
+            }
+        }
+    })
+    .await
+}
