@@ -113,10 +113,10 @@ impl Sealer {
         }
     }
 
-    /// Signs SPNEGO's list of mechanisms. NTLM starts over afterwards, as if nothing had been signed ([MS-SPNG] 3.3.5.1).
+    /// Signs SPNEGO's list of mechanisms.
     pub(crate) fn sign_mechanism_list(&mut self, list: &[u8]) -> Result<Vec<u8>, SealError> {
         match self {
-            Self::Ntlm(sealer) => sealer.clone().sign(list).map(Vec::from),
+            Self::Ntlm(sealer) => sealer.sign_mechanism_list(list).map(Vec::from),
             Self::Kerberos(sealer) => sealer.sign(list),
         }
     }
@@ -124,7 +124,7 @@ impl Sealer {
     /// Checks the peer's signature of SPNEGO's list of mechanisms.
     pub(crate) fn verify_mechanism_list(&mut self, list: &[u8], signature: &[u8]) -> Result<(), SealError> {
         match self {
-            Self::Ntlm(sealer) => sealer.clone().verify(list, signature),
+            Self::Ntlm(sealer) => sealer.verify_mechanism_list(list, signature),
             Self::Kerberos(sealer) => sealer.verify(list, signature),
         }
     }

@@ -120,6 +120,23 @@ impl NtlmSealer {
         self.check(signature, |half, sequence| half.mac.code(sequence, message))
     }
 
+    /// Signs SPNEGO's list of mechanisms. The key stream is then where it was before, so that the first message is
+    /// sealed with its begin ([MS-SPNG] 3.3.5.1), but the sequence number is used up.
+    pub(crate) fn sign_mechanism_list(&mut self, list: &[u8]) -> Result<[u8; 16], SealError> {
+        let cipher = self.outgoing.cipher.clone();
+        let signature = self.sign(list);
+        self.outgoing.cipher = cipher;
+        signature
+    }
+
+    /// The counterpart of [`sign_mechanism_list`](Self::sign_mechanism_list).
+    pub(crate) fn verify_mechanism_list(&mut self, list: &[u8], signature: &[u8]) -> Result<(), SealError> {
+        let cipher = self.incoming.cipher.clone();
+        let result = self.verify(list, signature);
+        self.incoming.cipher = cipher;
+        result
+    }
+
     fn check(&mut self, signature: &[u8], code: impl FnOnce(&mut Half, u32) -> [u8; 16]) -> Result<(), SealError> {
         if self.broken {
             return Err(SealError::Broken);

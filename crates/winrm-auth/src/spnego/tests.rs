@@ -111,7 +111,6 @@ fn undisturbed(_: usize, token: Vec<u8>) -> Vec<u8> {
 #[track_caller]
 fn assert_same_keys(ours: &mut SecurityContext, theirs: &mut SecurityContext) {
     let mut message = ours.sealer.seal(b"hello").unwrap();
-    assert_eq!(message[12..16], [0; 4], "the signature of the list must not be counted");
     let range = theirs.sealer.unseal_in_place(16, &mut message).unwrap();
     assert_eq!(&message[range], b"hello");
     let mut message = theirs.sealer.seal(b"you").unwrap();
@@ -155,6 +154,19 @@ fn ntlm_is_always_signed_and_another_choice_too() {
         assert_eq!(last, [signed, signed]);
         assert!(!before.contains(&true));
     }
+}
+
+/// [MS-SPNG] 3.3.5.1, and seen of pyspnego and gss-ntlmssp: the key stream starts over, the numbers go on.
+#[test]
+fn messages_after_the_signature_of_the_list() {
+    let first = |mut client: Box<dyn TokenMachine>| {
+        let (mut ours, ..) = converse(&mut *client, &mut server(&[Mechanism::Ntlm]), &mut undisturbed).unwrap();
+        ours.sealer.seal(b"hello").unwrap()
+    };
+    let raw = first(Box::new(ntlm_initiator("pw")));
+    let after_signature = first(Box::new(client(&[Mechanism::Ntlm])));
+    assert_eq!((raw[12], after_signature[12]), (0, 1));
+    assert_eq!(raw[16..], after_signature[16..]);
 }
 
 #[test]
