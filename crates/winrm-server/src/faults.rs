@@ -1,1 +1,374 @@
-//! (to be filled in)
+//! What goes wrong, with the codes and in the words of Windows (`wsmerror.h`, `winerror.h`; fault subcodes and details of [DSP0226] 14.6).
+
+use winrm_proto::fault::{FaultCode, ProviderFault, WsmanFault};
+use winrm_proto::xml::XmlErrorKind;
+use winrm_proto::{Fault, ReadError};
+
+use crate::host::HostError;
+
+use FaultCode::{Receiver, Sender};
+
+/// What can be said of a request that can't be understood.
+pub(crate) fn unreadable(error: &ReadError) -> Fault {
+    match error {
+        ReadError::Xml(error) => match error.kind {
+            XmlErrorKind::Encoding(_) => Fault::new(
+                Sender,
+                "EncodingLimit",
+                0x8033_802C,
+                "The request contains character encoding that is unsupported. WS-Management only supports requests that are encoded in UTF-8 or UTF-16. Change the character encoding in the request and try the request again. ",
+            )
+            .with_detail("CharacterSet"),
+            XmlErrorKind::TooLarge(_) => too_large(),
+            _ => Fault::new(
+                Sender,
+                "SchemaValidationError",
+                0x8033_8043,
+                format!("The WS-Management service cannot process the request because the XML is invalid. ({error}) "),
+            ),
+        },
+        ReadError::Version { .. } => Fault::new(
+            FaultCode::VersionMismatch,
+            "SchemaValidationError",
+            0x8033_800D,
+            "The WS-Management service does not support the SOAP version specified in the request. ",
+        ),
+        ReadError::NotSoap { .. } => Fault::new(
+            Sender,
+            "SchemaValidationError",
+            0x8033_8043,
+            "The WS-Management service cannot process the request because the XML is invalid. ",
+        ),
+        ReadError::Missing { name } => missing(name),
+        ReadError::Invalid { name, value, .. } => invalid(name, value),
+        _ => schema(),
+    }
+}
+
+fn missing(name: &str) -> Fault {
+    match name {
+        "Body" => Fault::new(
+            Sender,
+            "SchemaValidationError",
+            0x8033_8027,
+            "The WS-Management service cannot process the request because the request packet does not have a valid SOAP body. ",
+        ),
+        "ResourceURI" => Fault::new(
+            Sender,
+            "DestinationUnreachable",
+            0x8033_803B,
+            "The WS-Management service cannot process the request. The resource URI is missing or it has an incorrect format. Check the documentation or use the following command for information on how to construct a resource URI: \"winrm help uris\". ",
+        )
+        .with_detail("InvalidResourceURI"),
+        "the selector ShellId" => Fault::new(
+            Sender,
+            "InvalidSelectors",
+            0x8033_805A,
+            "The WS-Management service cannot process the request because the request did not contain all required selectors. ",
+        )
+        .with_detail("InsufficientSelectors"),
+        _ => schema(),
+    }
+}
+
+fn invalid(name: &str, value: &str) -> Fault {
+    let header = |what: &str| {
+        let mut fault = Fault::new(
+            Sender,
+            "InvalidMessageInformationHeader",
+            0x8033_800F,
+            "The WS-Management service cannot process the request. The request contains one or more invalid SOAP headers. ",
+        );
+        say(
+            &mut fault,
+            format!("The WS-Management service cannot process the request. The XML contains an invalid {what} field in the SOAP header: {value}. "),
+        );
+        fault
+    };
+    match name {
+        "OperationTimeout" => header("timeout"),
+        "MaxEnvelopeSize" => header("maximum envelope size"),
+        _ if name.starts_with("WINRS_") || name.starts_with("WSMAN_CMDSHELL_") => Fault::new(
+            Sender,
+            "InvalidOptions",
+            0x8033_8053,
+            "The WS-Management service cannot process the request because one or more of the options has an invalid value. ",
+        )
+        .with_detail("InvalidValue"),
+        _ => schema(),
+    }
+}
+
+fn schema() -> Fault {
+    Fault::new(
+        Sender,
+        "SchemaValidationError",
+        0x8033_8041,
+        "The SOAP XML in the message does not match the corresponding XML schema definition. Change the XML and retry. ",
+    )
+}
+
+/// A header that WS-Addressing asks for isn't there.
+pub(crate) fn header_required() -> Fault {
+    Fault::new(
+        Sender,
+        "MessageInformationHeaderRequired",
+        0x8033_8011,
+        "The WS-Management service cannot process the request. The request does not have all the expected SOAP headers. ",
+    )
+}
+
+pub(crate) fn not_understood() -> Fault {
+    let mut fault = Fault::new(
+        FaultCode::MustUnderstand,
+        "",
+        0x8033_8010,
+        "The WS-Management service cannot process a SOAP header in the request that is marked as mustUnderstand by the client. This could be caused by the use of a version of the protocol which is not supported, or may be an incompatibility between the client and server implementations. ",
+    );
+    fault.subcode = None;
+    fault
+}
+
+pub(crate) fn unknown_action() -> Fault {
+    Fault::new(
+        Sender,
+        "ActionNotSupported",
+        0x8033_8013,
+        "The WS-Management service does not support the action specified in the request. ",
+    )
+}
+
+pub(crate) fn unknown_resource(uri: &str) -> Fault {
+    let mut fault = missing("ResourceURI");
+    say(
+        &mut fault,
+        format!(
+            "The WS-Management service cannot process the request. The resource URI ({uri}) was not found in the WS-Management catalog. The catalog contains the metadata that describes resources, or logical endpoints. "
+        ),
+    );
+    fault
+}
+
+pub(crate) fn unsupported_option() -> Fault {
+    Fault::new(
+        Sender,
+        "InvalidOptions",
+        0x8033_8051,
+        "The WS-Management provider does not support the specified option set because mustComply for one of the options is set to true. Change mustComply for one of the options to false. ",
+    )
+    .with_detail("NotSupported")
+}
+
+/// The request is larger than MaxEnvelopeSizekb.
+pub(crate) fn too_large() -> Fault {
+    Fault::new(
+        Sender,
+        "EncodingLimit",
+        0x8033_8035,
+        "The WS-Management service cannot process the request because the encoding of the request exceeds an internal encoding limit. Reconfigure the client to send messages which fit the encoding limits of the service. ",
+    )
+    .with_detail("MaxEnvelopeSize")
+}
+
+/// The client takes only answers that are too small to hold anything.
+pub(crate) fn envelope_too_small() -> Fault {
+    Fault::new(
+        Sender,
+        "EncodingLimit",
+        0x8033_807E,
+        "The WS-Management service cannot process the request because the envelope size in the request is too small. ",
+    )
+    .with_detail("MinimumEnvelopeLimit")
+}
+
+pub(crate) fn no_such_shell() -> Fault {
+    let mut fault = selectors();
+    provider(&mut fault, "Shell provider", r"%systemroot%\system32\WsmSvc.dll");
+    fault
+}
+
+pub(crate) fn no_such_command() -> Fault {
+    let mut fault = selectors();
+    say(
+        &mut fault,
+        "The Windows Remote Shell received a request to perform an operation on a command identifier that does not exist. Either the command has completed execution or the client specified an invalid command identifier. ".to_owned(),
+    );
+    fault
+}
+
+fn selectors() -> Fault {
+    Fault::new(
+        Sender,
+        "InvalidSelectors",
+        0x8033_805B,
+        "The WS-Management service cannot process the request because the request contained invalid selectors for the resource. ",
+    )
+    .with_detail("UnexpectedSelectors")
+}
+
+pub(crate) fn shell_id_invalid() -> Fault {
+    Fault::new(
+        Sender,
+        "SchemaValidationError",
+        0x8033_81D5,
+        "The WinRM service cannot process the request because the shell ID specified by the client is not a valid GUID. Provide a valid ID and try again. ",
+    )
+}
+
+pub(crate) fn command_id_invalid() -> Fault {
+    Fault::new(
+        Sender,
+        "SchemaValidationError",
+        0x8033_81D4,
+        "The WinRM service cannot process the request because the command ID specified by the client is not a valid GUID. Modify the request and retry the request. ",
+    )
+}
+
+pub(crate) fn shell_exists() -> Fault {
+    Fault::new(
+        Sender,
+        "AlreadyExists",
+        0x8033_81D7,
+        "The WinRM service cannot process the request. A resource already exists with the shell ID specified by the client. ",
+    )
+}
+
+pub(crate) fn command_exists() -> Fault {
+    Fault::new(
+        Sender,
+        "AlreadyExists",
+        0x8033_81D6,
+        "The WinRM service cannot process the request. A command already exists with the command ID specified by the client. ",
+    )
+}
+
+pub(crate) fn idle_timeout_out_of_bounds() -> Fault {
+    Fault::new(
+        Sender,
+        "InvalidParameter",
+        0x8033_81F2,
+        "The WS-Management service cannot process the request. The requested IdleTimeout is outside the allowed range. ",
+    )
+}
+
+pub(crate) fn too_many_shells(allowed: u32) -> Fault {
+    quota(
+        0x8033_81A5,
+        format!(
+            "The WS-Management service cannot process the request. This user is allowed a maximum number of {allowed} concurrent shells, which has been exceeded. Close existing shells or raise the quota for this user. "
+        ),
+    )
+}
+
+pub(crate) fn too_many_operations(allowed: u32) -> Fault {
+    quota(
+        0x8033_81A6,
+        format!(
+            "The WS-Management service cannot process the request. This user is allowed a maximum number of {allowed} concurrent operations, which has been exceeded. Close existing operations for this user, or raise the quota for this user. "
+        ),
+    )
+}
+
+pub(crate) fn too_many_commands() -> Fault {
+    quota(
+        0x8033_81E9,
+        "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has been exceeded. Retry the request later or raise the Maximum Commands per Shell quota. ".to_owned(),
+    )
+}
+
+fn quota(number: u32, text: String) -> Fault {
+    Fault::new(Sender, "QuotaLimit", number, text)
+}
+
+/// Nothing came within the operation timeout.
+pub(crate) fn timed_out() -> Fault {
+    Fault::new(
+        Receiver,
+        "TimedOut",
+        0x8033_8029,
+        "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.  ",
+    )
+}
+
+/// The command was ended, or the service ends, while a request waited for it.
+pub(crate) fn aborted() -> Fault {
+    of_command(
+        995,
+        "The I/O operation has been aborted because of either a thread exit or an application request. ",
+    )
+}
+
+/// The command has closed its input.
+pub(crate) fn input_closed() -> Fault {
+    of_command(232, "The pipe is being closed. ")
+}
+
+/// A parameter of a shell operation isn't one that the command shell knows.
+pub(crate) fn parameter() -> Fault {
+    let mut fault = Fault::new(Sender, "InvalidParameter", 87, "The parameter is incorrect. ").with_detail("InvalidValue");
+    provider_text(&mut fault, "The parameter is incorrect. ");
+    fault
+}
+
+/// The host couldn't start a command.
+pub(crate) fn not_started(error: &HostError) -> Fault {
+    match error {
+        HostError::NotFound => of_command(0x8007_0002, "The system cannot find the file specified. "),
+        HostError::Directory => of_command(0x8007_010B, "The directory name is invalid. "),
+        HostError::AccessDenied => of_command(5, "Access is denied. "),
+        HostError::Refused { code, message } => of_command(*code, message),
+        HostError::Io(error) => of_command(0x8007_001F, &format!("The command cannot be started: {error}. ")),
+    }
+}
+
+/// A fault as the plug-in behind the command shell reports it.
+fn of_command(number: u32, text: &str) -> Fault {
+    let mut fault = Fault::new(Receiver, "InternalError", number, text);
+    provider_text(&mut fault, text);
+    fault
+}
+
+fn provider_text(fault: &mut Fault, text: &str) {
+    if let Some(detail) = &mut fault.wsman {
+        detail.message.clear();
+        detail.provider = Some(ProviderFault {
+            provider: Some("Shell cmd plugin".to_owned()),
+            path: Some(r"%systemroot%\system32\winrscmd.dll".to_owned()),
+            message: text.to_owned(),
+            ..ProviderFault::default()
+        });
+    }
+}
+
+/// Moves the detail's message into that of a provider.
+fn provider(fault: &mut Fault, name: &str, path: &str) {
+    if let Some(detail) = &mut fault.wsman {
+        let nested = WsmanFault {
+            code: detail.code,
+            message: std::mem::take(&mut detail.message),
+            ..WsmanFault::default()
+        };
+        detail.provider = Some(ProviderFault {
+            provider: Some(name.to_owned()),
+            path: Some(path.to_owned()),
+            fault: Some(Box::new(nested)),
+            ..ProviderFault::default()
+        });
+    }
+}
+
+/// Gives the detail another message than the reason.
+fn say(fault: &mut Fault, message: String) {
+    if let Some(detail) = &mut fault.wsman {
+        detail.message = message;
+    }
+}
+
+/// Puts the machine's name into a fault.
+pub(crate) fn sign(fault: &mut Fault, machine: &str) {
+    let mut detail = fault.wsman.as_mut();
+    while let Some(current) = detail {
+        current.machine = Some(machine.to_owned());
+        detail = current.provider.as_mut().and_then(|provider| provider.fault.as_deref_mut());
+    }
+}

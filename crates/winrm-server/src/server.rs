@@ -30,7 +30,7 @@ pub struct Server {
 /// What all connections share.
 pub(crate) struct Service {
     pub(crate) settings: Settings,
-    pub(crate) shells: Shells,
+    pub(crate) shells: Arc<Shells>,
     /// The name that faults carry.
     pub(crate) machine: String,
 }

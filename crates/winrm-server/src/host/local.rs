@@ -1,15 +1,45 @@
 //! The processes of this machine.
 
-use super::{CommandLine, Host, HostError, Process, ShellContext};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
-/// Runs the commands as processes of this machine.
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+
+use super::arguments;
+use super::group::{Group, SIGKILL};
+use super::output_pipe::OutputPipe;
+use super::{CommandLine, Host, HostError, Process, ProcessSignal, ShellContext};
+
+/// Runs the commands as processes of this machine, under the account of the service itself.
+///
+/// A command line is given to `/bin/sh -c`. With [`skip_cmd_shell`](CommandLine::skip_cmd_shell) the program is started directly, its
+/// arguments taken apart as Microsoft's C runtime does. Each command is a process group of its own: signals reach all that it started,
+/// and what is left of it ends with it. Only what has made itself a session of its own (`setsid`) escapes.
+///
+/// A command is over for the client when its first process has ended and its outputs have. A child in the background may keep them
+/// open: then they count as ended when nothing came for half a second, or a megabyte came, after the first process's end.
+///
+/// The environment is the client's on top of a few variables of the service (`PATH`, `HOME`, `LANG` and their like); nothing else of
+/// the service's environment, which may hold secrets, is passed on.
 #[derive(Debug, Clone, Default)]
 pub struct LocalHost {
     _private: (),
 }
 
+/// What a command gets of the service's own environment, beside all `LC_…`.
+const PASSED_ON: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "HOSTNAME"];
+
+/// A fast command should fill one answer while the last one is under way. The kernel's own size is 64 KiB.
+#[cfg(target_os = "linux")]
+const PIPE_SIZE: usize = 512 * 1_024;
+
 impl LocalHost {
-    /// The machine's own shell, `sh`.
+    /// The machine's own shell, `/bin/sh`.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -17,8 +47,121 @@ impl LocalHost {
 }
 
 impl Host for LocalHost {
-    async fn start(&self, _shell: &ShellContext, command: CommandLine) -> Result<Process, HostError> {
-        let _ = super::arguments::split(&command.joined());
-        Err(HostError::NotFound)
+    async fn start(&self, shell: &ShellContext, line: CommandLine) -> Result<Process, HostError> {
+        let mut command = prepare(&line)?;
+        set_environment(&mut command, shell)?;
+        if let Some(directory) = &shell.working_directory {
+            if !fs::metadata(directory).is_ok_and(|directory| directory.is_dir()) {
+                return Err(HostError::Directory);
+            }
+            command.current_dir(directory);
+        }
+        command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => HostError::NotFound,
+            io::ErrorKind::PermissionDenied => HostError::AccessDenied,
+            _ => HostError::Io(error),
+        })?;
+        let pipes = Pipes::take(&mut child);
+        let group = Group::new(child);
+        adopt(group, pipes.ok_or_else(|| io::Error::other("a pipe is missing"))?)
     }
+}
+
+fn prepare(line: &CommandLine) -> Result<Command, HostError> {
+    if !line.skip_cmd_shell {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(line.joined());
+        return Ok(command);
+    }
+    let mut words = arguments::split(&line.command).into_iter();
+    let program = words.next().ok_or(HostError::NotFound)?;
+    let mut command = Command::new(program);
+    command.args(words).args(arguments::split(&line.arguments.join(" ")));
+    Ok(command)
+}
+
+fn set_environment(command: &mut Command, shell: &ShellContext) -> Result<(), HostError> {
+    command.env_clear();
+    for (name, value) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with("LC_"))
+        {
+            command.env(name, value);
+        }
+    }
+    for (name, value) in &shell.environment {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(HostError::Refused {
+                code: 87,
+                message: "The parameter is incorrect. ".to_owned(),
+            });
+        }
+        command.env(name, value);
+    }
+    Ok(())
+}
+
+struct Pipes {
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Pipes {
+    fn take(child: &mut Child) -> Option<Self> {
+        Some(Self {
+            stdin: child.stdin.take()?.into(),
+            stdout: child.stdout.take()?.into(),
+            stderr: child.stderr.take()?.into(),
+        })
+    }
+}
+
+/// Makes a process of what was started.
+fn adopt(group: Group, pipes: Pipes) -> Result<Process, HostError> {
+    let group = Arc::new(group);
+    let leash = Leash(group.clone());
+    let (exited, exit) = watch::channel(None);
+    let stdin = pipe::Sender::from_owned_fd(pipes.stdin)?;
+    let stdout = OutputPipe::new(enlarged(pipes.stdout)?, exit.clone());
+    let stderr = OutputPipe::new(enlarged(pipes.stderr)?, exit.clone());
+    tokio::spawn(async move {
+        let code = group.wait().await;
+        exited.send_replace(Some(code));
+    });
+    let mut exit = exit;
+    let code = async move {
+        let code = exit.wait_for(Option::is_some).await.ok().and_then(|code| *code);
+        // There is none only where the runtime is going down, and the group with it.
+        code.unwrap_or(128 + SIGKILL)
+    };
+    Ok(Process::new(code)
+        .stdin(stdin)
+        .stdout(stdout)
+        .stderr(stderr)
+        .control(move |signal| leash.0.signal(signal)))
+}
+
+/// Ends the group when the service forgets the command.
+struct Leash(Arc<Group>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.signal(ProcessSignal::Kill);
+    }
+}
+
+fn enlarged(pipe: OwnedFd) -> io::Result<pipe::Receiver> {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE) {
+        // The user's share of pipe memory may be spent; the pipe works all the same.
+        tracing::trace!(%error, "pipe not enlarged");
+    }
+    pipe::Receiver::from_owned_fd(pipe)
 }

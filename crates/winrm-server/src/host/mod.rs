@@ -1,8 +1,10 @@
 //! What runs behind a shell.
 
 mod arguments;
+mod group;
 mod local;
-mod process;
+mod output_pipe;
+pub(crate) mod process;
 
 use std::future::Future;
 use std::pin::Pin;
