@@ -356,12 +356,15 @@ impl Session {
 
     /// One request, over any connection, and the SOAP that answers it.
     async fn exchange(&self, operation: Operation, body: &Bytes, credential: Credential) -> Result<Vec<u8>, Error> {
+        if credential == Credential::Needed && matches!(self.authentication, Authentication::None) {
+            return Err(Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"));
+        }
         loop {
             let kept = self.pool.take();
             let reused = kept.is_some();
             let mut channel = match kept {
                 Some(channel) => channel,
-                None => self.open(credential).await?,
+                None => self.open().await?,
             };
             let request = self.request(&channel, body.clone(), credential);
             match channel.connection.post(request, self.bounds).await {
@@ -447,10 +450,7 @@ impl Session {
     }
 
     /// Makes a connection and authenticates it.
-    async fn open(&self, credential: Credential) -> Result<Channel, Error> {
-        if credential == Credential::Needed && matches!(self.authentication, Authentication::None) {
-            return Err(Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"));
-        }
+    async fn open(&self) -> Result<Channel, Error> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = self.dialer.dial(number).await?;
         let security = match &self.authentication {
