@@ -44,6 +44,7 @@ mod context;
 mod credential;
 mod error;
 mod flags;
+mod keys;
 mod library;
 mod message;
 mod name;
@@ -55,6 +56,7 @@ pub use context::{AcceptContext, ChannelBindings, InitContext, Mechanism, StepOu
 pub use credential::{Credential, CredentialStore, Usage};
 pub use error::{Error, ErrorKind, Status};
 pub use flags::Flags;
+pub use keys::ContextKeys;
 pub use library::{Implementation, Library};
 pub use message::{IovLengths, SecurityContext, Unwrapped};
 pub use name::Name;

@@ -15,7 +15,7 @@ use crate::sys::{self, BufferDesc, ContextHandle, IovBufferDesc, NameHandle};
 
 /// An established security context: signs and encrypts messages, in order, with one peer.
 pub struct SecurityContext {
-    raw: RawContext,
+    pub(crate) raw: RawContext,
     mechanism: Mechanism,
     flags: Flags,
 }
@@ -43,11 +43,11 @@ impl SecurityContext {
         Self { raw, mechanism, flags }
     }
 
-    fn library(&self) -> &'static Library {
+    pub(crate) fn library(&self) -> &'static Library {
         self.raw.library
     }
 
-    fn check(&self, call: &'static str, major: u32, minor: u32) -> Result<(), Error> {
+    pub(crate) fn check(&self, call: &'static str, major: u32, minor: u32) -> Result<(), Error> {
         self.library().check(call, major, minor, self.mechanism.oid().as_ptr())
     }
 

@@ -92,6 +92,51 @@ pub(crate) struct KeyValueSetDesc {
     pub(crate) elements: *const KeyValueElementDesc,
 }
 
+/// `gss_buffer_set_desc`
+#[repr(C)]
+pub(crate) struct BufferSetDesc {
+    pub(crate) count: usize,
+    pub(crate) elements: *const BufferDesc,
+}
+
+/// `gss_krb5_lucid_key_t`
+#[repr(C)]
+pub(crate) struct LucidKey {
+    pub(crate) kind: u32,
+    pub(crate) length: u32,
+    pub(crate) data: *const c_void,
+}
+
+/// `gss_krb5_lucid_context_v1_t`
+#[repr(C)]
+pub(crate) struct LucidContext {
+    pub(crate) version: u32,
+    pub(crate) initiate: u32,
+    pub(crate) endtime: u32,
+    pub(crate) send_seq: u64,
+    pub(crate) recv_seq: u64,
+    /// 0: RFC 1964, 1: RFC 4121.
+    pub(crate) protocol: u32,
+    pub(crate) rfc1964: Rfc1964Keys,
+    pub(crate) cfx: CfxKeys,
+}
+
+/// `gss_krb5_rfc1964_keydata_t`
+#[repr(C)]
+pub(crate) struct Rfc1964Keys {
+    pub(crate) sign_alg: u32,
+    pub(crate) seal_alg: u32,
+    pub(crate) key: LucidKey,
+}
+
+/// `gss_krb5_cfx_keydata_t`
+#[repr(C)]
+pub(crate) struct CfxKeys {
+    pub(crate) have_acceptor_subkey: u32,
+    pub(crate) key: LucidKey,
+    pub(crate) acceptor_subkey: LucidKey,
+}
+
 /// An object identifier in static storage: the standard lets a library keep the pointer.
 #[repr(transparent)]
 pub(crate) struct Oid(OidDesc);
@@ -120,6 +165,9 @@ pub(crate) static MECH_SPNEGO: Oid = Oid::new(b"\x2b\x06\x01\x05\x05\x02");
 pub(crate) static NT_HOSTBASED_SERVICE: Oid = Oid::new(b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x01\x04");
 /// 1.2.840.113554.1.2.2.1: `GSS_KRB5_NT_PRINCIPAL_NAME`
 pub(crate) static NT_KRB5_PRINCIPAL: Oid = Oid::new(b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01");
+
+/// 1.2.840.113554.1.2.2.5.5: `GSS_C_INQ_SSPI_SESSION_KEY`
+pub(crate) static INQ_SESSION_KEY: Oid = Oid::new(b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x05");
 
 pub(crate) const S_CONTINUE_NEEDED: u32 = 1;
 /// Calling and routine errors; what is outside of the mask is supplementary information.
@@ -238,5 +286,13 @@ functions! {
         fn gss_unwrap_iov(
             *mut u32, ContextHandle, *mut c_int, *mut u32, *mut IovBufferDesc, c_int,
         );
+        fn gss_inquire_sec_context_by_oid(
+            *mut u32, ContextHandle, *const OidDesc, *mut *mut BufferSetDesc,
+        );
+        fn gss_release_buffer_set(*mut u32, *mut *mut BufferSetDesc);
+        fn gss_krb5_export_lucid_sec_context(
+            *mut u32, *mut ContextHandle, u32, *mut *mut LucidContext,
+        );
+        fn gss_krb5_free_lucid_sec_context(*mut u32, *mut LucidContext);
     }
 }

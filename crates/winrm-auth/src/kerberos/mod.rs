@@ -7,6 +7,7 @@
 //! KDC over the network. Run it off asynchronous threads.
 
 mod acceptor;
+mod cfx;
 mod error;
 mod initiator;
 mod sealer;
