@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use winrm_proto::Fault;
-use winrm_proto::shell::{CommandState, ReceiveResponse, Signal, State, StreamData};
+use winrm_proto::shell::{CommandState, ReceiveResponse, State, StreamData};
 
 use crate::faults;
 use crate::host::{Process, ProcessSignal, process};
@@ -171,17 +171,8 @@ impl Command {
         }
     }
 
-    /// Passes a signal on; `false` if it isn't one that a command knows.
-    pub(crate) fn signal(&self, signal: &Signal) -> bool {
-        match signal {
-            Signal::CtrlC => self.tell(ProcessSignal::Interrupt),
-            Signal::CtrlBreak => self.tell(ProcessSignal::Break),
-            _ => return false,
-        }
-        true
-    }
-
-    fn tell(&self, signal: ProcessSignal) {
+    /// Passes a signal on.
+    pub(crate) fn tell(&self, signal: ProcessSignal) {
         if let Some(control) = &mut *self.control.lock().unwrap_or_else(PoisonError::into_inner) {
             control(signal);
         }

@@ -15,6 +15,7 @@ use winrm_proto::{Envelope, Fault, Header, Request, ResponseHeader, WriteError, 
 
 use crate::command::{Input, Wanted};
 use crate::faults;
+use crate::host::ProcessSignal;
 use crate::server::Service;
 use crate::shells::new_id;
 
@@ -270,12 +271,23 @@ fn pass_signal(service: &Service, caller: &Caller, signal: &SignalRequest) -> Re
     let shell = service.shells.find(&caller.user, &signal.shell_id)?;
     let _visit = shell.visit();
     let command = shell.command(signal.command_id.as_deref())?;
-    if signal.signal == Signal::Terminate {
-        shell.forget(&command);
-        tokio::spawn(command.end());
-        return Ok(());
+    match recognised(&signal.signal).ok_or_else(faults::parameter)? {
+        Signal::Terminate => {
+            shell.forget(&command);
+            tokio::spawn(command.end());
+        }
+        Signal::CtrlC => command.tell(ProcessSignal::Interrupt),
+        _ => command.tell(ProcessSignal::Break),
     }
-    if command.signal(&signal.signal) { Ok(()) } else { Err(faults::parameter()) }
+    Ok(())
+}
+
+/// The signal meant: pypsrp writes `Terminate` in upper case, and PowerShell's own ctrl_c is used for commands too.
+fn recognised(signal: &Signal) -> Option<Signal> {
+    let Signal::Other(uri) = signal else { return Some(signal.clone()) };
+    let known = [Signal::Terminate, Signal::CtrlC, Signal::CtrlBreak];
+    let known = known.into_iter().find(|known| known.uri().eq_ignore_ascii_case(uri));
+    known.or_else(|| (uri == "powershell/signal/ctrl_c").then_some(Signal::CtrlC))
 }
 
 fn config(service: &Service) -> Config {
