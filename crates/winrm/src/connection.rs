@@ -20,7 +20,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 use tokio_openssl::SslStream;
 
 use crate::endpoint::Endpoint;
@@ -46,20 +46,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 impl Dialer {
     /// Makes a connection, with TLS where the endpoint asks for it.
     pub(crate) async fn dial(&self, number: u64) -> Result<Connection, Error> {
-        let start = Instant::now();
-        timeout(self.connect_timeout, self.connect(number)).await.unwrap_or_else(|_| {
-            let message = format!(
-                "no connection to {} port {} within {:?}",
-                self.endpoint.host(),
-                self.endpoint.port(),
-                start.elapsed().max(self.connect_timeout)
-            );
+        let deadline = Instant::now() + self.connect_timeout;
+        let (host, port, limit) = (self.endpoint.host(), self.endpoint.port(), self.connect_timeout);
+        let (tcp, address) = timeout_at(deadline, self.tcp()).await.unwrap_or_else(|_| {
+            let message = format!("no connection to {host} port {port} within {limit:?}");
             Err(Error::new(ErrorKind::Connect, message).with_hint("the host is down, or a firewall drops what is sent to this port"))
+        })?;
+        timeout_at(deadline, self.secure(tcp, address, number)).await.unwrap_or_else(|_| {
+            let message = format!("{host} port {port} took the connection and did not finish TLS within {limit:?}");
+            Err(Error::new(ErrorKind::Connect, message)
+                .with_hint("the host hangs, or what listens there waits for something else than TLS"))
         })
     }
 
-    async fn connect(&self, number: u64) -> Result<Connection, Error> {
-        let (tcp, address) = self.tcp().await?;
+    async fn secure(&self, tcp: TcpStream, address: SocketAddr, number: u64) -> Result<Connection, Error> {
         // Requests go out in one piece and wait for an answer: nothing is gained by waiting for more.
         let _ = tcp.set_nodelay(true);
         let probe = SockRef::from(&tcp).try_clone().map_err(|error| self.unreachable(error))?;

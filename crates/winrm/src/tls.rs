@@ -224,7 +224,8 @@ struct Refused {
 
 /// Results of OpenSSL's verification, `X509_V_ERR_…` of `x509_vfy.h`.
 mod verify {
-    pub(super) const ISSUER_UNKNOWN: [i32; 5] = [2, 18, 19, 20, 21];
+    /// The last is a wrong signature: that of another authority of the same name.
+    pub(super) const ISSUER_UNKNOWN: [i32; 6] = [2, 18, 19, 20, 21, 7];
     pub(super) const SELF_SIGNED: i32 = 18;
     pub(super) const NOT_YET_VALID: i32 = 9;
     pub(super) const EXPIRED: i32 = 10;

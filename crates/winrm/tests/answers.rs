@@ -25,7 +25,11 @@ fn assert_error(error: &Error, kind: ErrorKind, sentence: &str, may_have_run: Ma
 
 #[tokio::test]
 async fn a_wrong_password_says_what_is_offered() {
-    let reply = Reply::Raw(http("401 ", "WWW-Authenticate: Basic realm=\"WSMAN\"\r\nWWW-Authenticate: Negotiate\r\n", b""));
+    let reply = Reply::Raw(http(
+        "401 ",
+        "WWW-Authenticate: Basic realm=\"WSMAN\"\r\nWWW-Authenticate: Negotiate\r\n",
+        b"",
+    ));
     let (error, host) = failure("Create", reply).await;
     let sentence = format!("{} refused the credentials (HTTP 401); it offers Basic, Negotiate", host.url());
     assert_error(&error, ErrorKind::Unauthorized, &sentence, MayHaveRun::No);
@@ -49,7 +53,13 @@ async fn http_statuses_have_their_own_sentences() {
     for (status, headers, kind, sentence, may_have_run) in [
         ("403 ", "", Forbidden, "URL denies access (HTTP 403)", MayHaveRun::No),
         ("404 ", "", NotWinRm, "there is no WinRM service at URL (HTTP 404)", MayHaveRun::No),
-        ("405 ", "", NotWinRm, "URL takes no POST requests (HTTP 405): it is no WinRM service", MayHaveRun::No),
+        (
+            "405 ",
+            "",
+            NotWinRm,
+            "URL takes no POST requests (HTTP 405): it is no WinRM service",
+            MayHaveRun::No,
+        ),
         ("413 ", "", Protocol, "URL found a request too large (HTTP 413)", MayHaveRun::No),
         ("400 ", "", Protocol, "URL could not read a request (HTTP 400)", MayHaveRun::No),
         (
@@ -158,7 +168,11 @@ async fn oversized_answers_are_not_read() {
 
 #[tokio::test]
 async fn a_silent_host_is_given_up() {
-    for (action, may_have_run) in [("Create", MayHaveRun::No), ("Command", MayHaveRun::Unknown), ("Receive", MayHaveRun::Yes)] {
+    for (action, may_have_run) in [
+        ("Create", MayHaveRun::No),
+        ("Command", MayHaveRun::Unknown),
+        ("Receive", MayHaveRun::Yes),
+    ] {
         let (error, host) = failure(action, Reply::Silence).await;
         let sentence = format!("{} has been silent for 300ms ({action})", host.url());
         assert_error(&error, ErrorKind::Timeout, &sentence, may_have_run);

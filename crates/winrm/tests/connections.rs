@@ -19,7 +19,10 @@ async fn a_command_takes_four_requests_on_one_connection() {
     let host = Host::start(well).await;
     let client = host.client();
     let output = client.command("x").output().await.unwrap();
-    assert_eq!((output.exit_code, output.stdout.as_slice(), output.stderr.as_slice()), (Some(7), &b"out"[..], &b"err"[..]));
+    assert_eq!(
+        (output.exit_code, output.stdout.as_slice(), output.stderr.as_slice()),
+        (Some(7), &b"out"[..], &b"err"[..])
+    );
     assert_eq!(host.actions(), ["Create", "Command", "Receive", "Delete"]);
     assert_eq!((host.connections(), client.connections_made()), (1, 1));
     assert_eq!(client.command("x").status().await.unwrap().code(), Some(7));
@@ -92,10 +95,18 @@ async fn a_host_that_swallows_connections_is_given_up_within_the_connect_timeout
     // The handshake of TLS never comes: the listener accepts nothing, the kernel does.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let client = client(&format!("https://127.0.0.1:{port}")).connect_timeout(Duration::from_millis(200)).build().unwrap();
+    let client = client(&format!("https://127.0.0.1:{port}"))
+        .connect_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
     let error = client.identify().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
-    assert!(error.to_string().starts_with(&format!("no connection to 127.0.0.1 port {port} within 2")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("no connection to 127.0.0.1 port {port} within 2")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -117,7 +128,14 @@ async fn a_kept_connection_that_the_host_has_closed_is_replaced() {
 
 #[tokio::test]
 async fn a_connection_lost_after_a_request_is_never_tried_again() {
-    let host = Host::start(|seen| if seen.action() == "Command" { Reply::Last(Vec::new()) } else { well(seen) }).await;
+    let host = Host::start(|seen| {
+        if seen.action() == "Command" {
+            Reply::Last(Vec::new())
+        } else {
+            well(seen)
+        }
+    })
+    .await;
     let client = host.client();
     let error = client.command("x").output().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Closed, MayHaveRun::Unknown));
@@ -129,7 +147,14 @@ async fn a_connection_lost_after_a_request_is_never_tried_again() {
 
 #[tokio::test]
 async fn a_shell_whose_answer_was_lost_is_removed_by_the_id_chosen_here() {
-    let host = Host::start(|seen| if seen.action() == "Create" { Reply::Last(Vec::new()) } else { well(seen) }).await;
+    let host = Host::start(|seen| {
+        if seen.action() == "Create" {
+            Reply::Last(Vec::new())
+        } else {
+            well(seen)
+        }
+    })
+    .await;
     let client = host.client();
     let error = client.command("x").output().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Closed, MayHaveRun::No));
@@ -156,7 +181,10 @@ async fn the_operation_timeout_means_to_ask_again() {
     let receives = AtomicUsize::new(0);
     let host = Host::start(move |seen| match seen.action() {
         "Receive" => match receives.fetch_add(1, Ordering::Relaxed) {
-            0 => fault(2150858793, "The WS-Management service cannot complete the operation within the time specified."),
+            0 => fault(
+                2150858793,
+                "The WS-Management service cannot complete the operation within the time specified.",
+            ),
             1 => Reply::Soap(200, received(&[("stdout", "YQ==")], None)),
             2 => Reply::Soap(200, received(&[], None)),
             _ => Reply::Soap(200, received(&[("stdout", "Yg=="), ("stdout", "Yw==")], Some(4294967295))),
@@ -190,13 +218,24 @@ async fn a_lost_shell_is_replaced_once() {
         assert!(client.close().await);
         let actions = host.actions();
         let count = |wanted: &str| actions.iter().filter(|action| *action == wanted).count();
-        assert_eq!((count("Create"), count("Command"), count("Delete")), (2, 2, 2), "{code} {place} {actions:?}");
+        assert_eq!(
+            (count("Create"), count("Command"), count("Delete")),
+            (2, 2, 2),
+            "{code} {place} {actions:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_shell_lost_twice_is_an_error() {
-    let host = Host::start(|seen| if seen.action() == "Command" { fault(2150859174, "quota") } else { well(seen) }).await;
+    let host = Host::start(|seen| {
+        if seen.action() == "Command" {
+            fault(2150859174, "quota")
+        } else {
+            well(seen)
+        }
+    })
+    .await;
     let error = host.client().command("x").output().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Fault, MayHaveRun::No));
     assert_eq!(error.to_string(), "the host did not start the command");
@@ -204,7 +243,14 @@ async fn a_shell_lost_twice_is_an_error() {
 
 #[tokio::test]
 async fn a_shell_lost_while_the_command_runs_is_an_error() {
-    let host = Host::start(|seen| if seen.action() == "Receive" { fault(2150858843, "gone") } else { well(seen) }).await;
+    let host = Host::start(|seen| {
+        if seen.action() == "Receive" {
+            fault(2150858843, "gone")
+        } else {
+            well(seen)
+        }
+    })
+    .await;
     let error = host.client().command("x").output().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Fault, MayHaveRun::Yes));
     assert_eq!(host.actions().iter().filter(|action| *action == "Command").count(), 1);
@@ -215,11 +261,17 @@ async fn identify_withholds_the_credentials_and_ping_shows_them() {
     let host = Host::start(well).await;
     let client = host.client();
     let identity = client.identify().await.unwrap();
-    assert_eq!((identity.vendor.as_str(), identity.version.as_str()), ("Microsoft Corporation", "OS: 10.0.20348 SP: 0.0 Stack: 3.0"));
+    assert_eq!(
+        (identity.vendor.as_str(), identity.version.as_str()),
+        ("Microsoft Corporation", "OS: 10.0.20348 SP: 0.0 Stack: 3.0")
+    );
     let ping = client.ping().await.unwrap();
     assert_eq!(ping.identity, identity);
     let seen = host.seen();
-    let headers: Vec<_> = seen.iter().map(|seen| (seen.header("wsmanidentify"), seen.header("authorization").is_some())).collect();
+    let headers: Vec<_> = seen
+        .iter()
+        .map(|seen| (seen.header("wsmanidentify"), seen.header("authorization").is_some()))
+        .collect();
     assert_eq!(headers, [(Some("unauthenticated"), false), (None, true), (None, true)]);
     assert_eq!(client.config().await.unwrap().max_envelope_size_kb, Some(500));
 }
@@ -232,7 +284,10 @@ async fn without_credentials_only_identify_works() {
     // Over the connection that is there, and over a new one.
     for _ in 0..2 {
         let error = client.ping().await.unwrap_err();
-        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Configuration, "no credentials were given"));
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::Configuration, "no credentials were given")
+        );
         client.close().await;
     }
     assert_eq!(host.actions(), ["Identify"]);

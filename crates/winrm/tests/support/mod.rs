@@ -214,7 +214,11 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8
 }
 
 fn soap(status: u16, body: &str) -> Vec<u8> {
-    http(&format!("{status} Whatever"), "Content-Type: application/soap+xml;charset=UTF-8\r\n", body.as_bytes())
+    http(
+        &format!("{status} Whatever"),
+        "Content-Type: application/soap+xml;charset=UTF-8\r\n",
+        body.as_bytes(),
+    )
 }
 
 /// An HTTP answer with its length.
@@ -239,7 +243,9 @@ pub(crate) fn created(id: &str) -> String {
 }
 
 pub(crate) fn started(id: &str) -> String {
-    envelope(&format!("<sh:CommandResponse><sh:CommandId>{id}</sh:CommandId></sh:CommandResponse>"))
+    envelope(&format!(
+        "<sh:CommandResponse><sh:CommandId>{id}</sh:CommandId></sh:CommandResponse>"
+    ))
 }
 
 /// The streams' pieces (name, base64), and the exit code if the command has ended.
@@ -250,7 +256,9 @@ pub(crate) fn received(pieces: &[(&str, &str)], exit_code: Option<u32>) -> Strin
     }
     match exit_code {
         Some(code) => {
-            body += &format!("<sh:CommandState CommandId='C' State='{SHELL}/CommandState/Done'><sh:ExitCode>{code}</sh:ExitCode></sh:CommandState>");
+            body += &format!(
+                "<sh:CommandState CommandId='C' State='{SHELL}/CommandState/Done'><sh:ExitCode>{code}</sh:ExitCode></sh:CommandState>"
+            );
         }
         None => body += &format!("<sh:CommandState CommandId='C' State='{SHELL}/CommandState/Running'/>"),
     }
