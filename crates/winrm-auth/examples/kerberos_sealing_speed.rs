@@ -14,9 +14,22 @@ use winrm_auth::{ChannelBindingPolicy, Step, TokenMachine};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut client = KerberosInitiator::new(KerberosTarget::new("localhost"), Tickets::Default);
     let mut server = KerberosService::open(None)?.acceptor(ChannelBindingPolicy::Ignore);
-    let Step::Continue(token) = client.step(&[])? else { return Err("no first token".into()) };
-    let Step::Done { token: Some(answer), context: mut accepted } = server.step(&token)? else { return Err("no answer".into()) };
-    let Step::Done { context: mut initiated, .. } = client.step(&answer)? else { return Err("no end".into()) };
+    let Step::Continue(token) = client.step(&[])? else {
+        return Err("no first token".into());
+    };
+    let Step::Done {
+        token: Some(answer),
+        context: mut accepted,
+    } = server.step(&token)?
+    else {
+        return Err("no answer".into());
+    };
+    let Step::Done {
+        context: mut initiated, ..
+    } = client.step(&answer)?
+    else {
+        return Err("no end".into());
+    };
 
     println!("{:>10} {:>12} {:>12}", "bytes", "seal MB/s", "open MB/s");
     for length in [1_000, 10_000, 100_000, 1_000_000, 10_000_000_usize] {

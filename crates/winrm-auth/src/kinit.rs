@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -299,7 +300,8 @@ impl Ticket {
 
 /// The tickets of a run: one for each principal, shared by all hosts, and renewed before it ends.
 ///
-/// A refusal is kept as well. A wrong password is tried once and not once for each host, which would lock the account.
+/// A failure is shared by all who wait for it, and a refusal is kept: a wrong password is tried once and not once for
+/// each host, which would lock the account. Only where no KDC could be reached the next one to ask tries again.
 #[derive(Debug, Default)]
 pub struct TicketCache {
     entries: Mutex<HashMap<String, Vec<Arc<Entry>>>>,
@@ -311,6 +313,8 @@ struct Entry {
     password: Secret,
     /// Held while `kinit` runs, so that others with the same principal wait for its result.
     outcome: Mutex<Option<Result<Arc<Ticket>, KinitError>>>,
+    /// How often `kinit` has ended: who waited knows that the outcome is newer than its question.
+    runs: AtomicU64,
 }
 
 impl TicketCache {
@@ -323,17 +327,20 @@ impl TicketCache {
     /// threads, `kinit` runs once. Blocks as [`Kinit::ticket`] does.
     ///
     /// # Errors
-    /// See [`KinitError`]. [`KinitError::Refused`] is remembered until [`forget`](Self::forget).
+    /// See [`KinitError`]. A [`KinitError::Refused`] by a KDC is remembered until [`forget`](Self::forget).
     pub fn ticket(&self, kinit: &Kinit, principal: &str, password: &Secret) -> Result<Arc<Ticket>, KinitError> {
         let entry = self.entry(kinit, principal, password);
+        let runs = entry.runs.load(Ordering::Acquire);
         let mut outcome = lock(&entry.outcome);
+        let waited = entry.runs.load(Ordering::Acquire) != runs;
         match &*outcome {
-            Some(Ok(ticket)) if !ticket.is_stale() => return Ok(ticket.clone()),
-            Some(Err(error @ KinitError::Refused { .. })) => return Err(error.clone()),
+            Some(Ok(ticket)) if waited || !ticket.is_stale() => return Ok(ticket.clone()),
+            Some(Err(error)) if waited || error.is_final() => return Err(error.clone()),
             _ => {}
         }
         let fetched = kinit.ticket(principal, password).map(Arc::new);
         *outcome = Some(fetched.clone());
+        entry.runs.fetch_add(1, Ordering::Release);
         fetched
     }
 
@@ -353,6 +360,7 @@ impl TicketCache {
             kinit: kinit.clone(),
             password: password.clone(),
             outcome: Mutex::new(None),
+            runs: AtomicU64::new(0),
         });
         entries.push(entry.clone());
         entry
@@ -436,7 +444,16 @@ pub enum KinitError {
     Directory(String),
 }
 
+/// What MIT and Heimdal say when it isn't the user's fault.
+const NO_KDC: &[&str] = &["Cannot find KDC", "unable to reach any KDC", "Cannot contact any KDC", "Clock skew"];
+
 impl KinitError {
+    /// Whether the KDC has judged the user and the password, so that trying again is of no use and may lock the account.
+    /// In doubt it has.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { output, .. } if !NO_KDC.iter().any(|words| output.contains(words)))
+    }
+
     /// What a person can do about it, in one sentence; `None` where the program's own words say it.
     pub fn hint(&self) -> Option<&'static str> {
         let Self::Refused { output, .. } = self else {
@@ -591,5 +608,20 @@ mod tests {
         cache.forget("user");
         attempt("wrong");
         assert_eq!(runs(), 3);
+    }
+
+    #[test]
+    fn an_unreachable_kdc_is_asked_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let kinit = shell(&format!("echo run >> {}; echo Cannot contact any KDC; exit 1", log.display()));
+        let cache = TicketCache::new();
+        for run in 1..=2 {
+            assert!(matches!(
+                cache.ticket(&kinit, "user", &Secret::new("pw")),
+                Err(KinitError::Refused { .. })
+            ));
+            assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), run);
+        }
     }
 }

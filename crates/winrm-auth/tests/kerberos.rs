@@ -22,7 +22,9 @@ use winrm_auth::spnego::{SpnegoAcceptor, SpnegoInitiator};
 use winrm_auth::{ChannelBinding, ChannelBindingPolicy, Error, Mechanism, SealError, Secret, SecurityContext, Step, TokenMachine};
 use winrm_gssapi::ErrorKind;
 
-const LENGTHS: [usize; 6] = [0, 1, 10, 5_000, 70_000, 5_000_000];
+const LENGTHS: &[usize] = &[0, 1, 10, 5_000, 70_000, 5_000_000];
+/// For what differs in the cipher only.
+const SHORT: &[usize] = &[0, 1, 10, 15, 16, 17, 5_000, 70_000];
 
 #[test]
 fn kerberos() {
@@ -47,9 +49,74 @@ fn kerberos() {
 
     if std::env::var_os("WINRM_TEST_PYTHON").is_some() {
         kdc.run("peer_", &[]);
+        other_encryption_types(&kdc);
     } else {
         eprintln!("skipped in part: WINRM_TEST_PYTHON does not name a Python with pyspnego[kerberos]");
     }
+}
+
+/// Once more with the peer, for every encryption type a host may have: AES with SHA-1 and SHA-2, and Camellia for those
+/// that are left to the library.
+fn other_encryption_types(kdc: &kdc::Kdc) {
+    // The ticket is made with the first of them, which has to be permitted always.
+    let types = "aes256-cts:normal,aes128-cts:normal,aes128-sha2:normal,aes256-sha2:normal,camellia128-cts:normal";
+    let keytab = kdc.directory().join("types.keytab");
+    kdc.kadmin(&format!("addprinc -randkey -e {types} HTTP/types.auth.test"));
+    kdc.kadmin(&format!("ktadd -k {} -e {types} HTTP/types.auth.test", keytab.display()));
+    let text = std::fs::read_to_string(kdc.directory().join("krb5.conf")).unwrap();
+    for (name, signature) in [
+        ("aes128-cts", 60),
+        ("aes128-sha2", 64),
+        ("aes256-sha2", 72),
+        ("camellia128-cts", 64),
+    ] {
+        let path = kdc.directory().join(format!("{name}.conf"));
+        let preferred = format!("[libdefaults]\n permitted_enctypes = {name} aes256-cts\n");
+        std::fs::write(&path, text.replace("[libdefaults]\n", &preferred)).unwrap();
+        let set = |name: &str, value: &dyn std::fmt::Display| format!("{name}={value}");
+        kdc.run(
+            "types_",
+            &[
+                "env",
+                &set("KRB5_CONFIG", &path.display()),
+                &set("KRB5_KTNAME", &keytab.display()),
+                &set("WINRM_TEST_SIGNATURE", &signature),
+            ],
+        );
+    }
+}
+
+#[test]
+#[ignore = "run by `kerberos`, for each encryption type"]
+fn types_of_encryption() {
+    let signature: usize = std::env::var("WINRM_TEST_SIGNATURE").unwrap().parse().unwrap();
+    let tickets = ccache("user", "types");
+    let target = || KerberosTarget::new("types.auth.test");
+    let service = || KerberosService::open(None).unwrap().acceptor(ChannelBindingPolicy::Ignore);
+    let (mut client, mut server) = handshake(KerberosInitiator::new(target(), tickets.clone()), service()).unwrap();
+    assert_eq!(
+        client.sealer.layout(10).unwrap().signature,
+        signature,
+        "another encryption type was chosen"
+    );
+    seals(&mut client, &mut server, SHORT);
+    seals(&mut server, &mut client, SHORT);
+    for protocol in ["kerberos", "negotiate"] {
+        let mut peer = Peer::new(&format!("server {protocol} -"));
+        let kerberos = KerberosInitiator::new(target(), tickets.clone());
+        let machine: Box<dyn TokenMachine> = match protocol {
+            "kerberos" => Box::new(kerberos),
+            _ => Box::new(SpnegoInitiator::new(vec![Box::new(kerberos)])),
+        };
+        let mut ours = with_peer(&mut peer, Boxed(machine), false).unwrap();
+        assert_eq!(ours.sealer.layout(10).unwrap().signature, signature);
+        seals_with_peer(&mut ours, &mut peer, SHORT);
+    }
+    kdc::kinit("user", "cc", &[]);
+    let mut peer = Peer::new("client kerberos types.auth.test - -");
+    let mut ours = with_peer(&mut peer, service(), true).unwrap();
+    assert_eq!(ours.sealer.layout(10).unwrap().signature, signature);
+    seals_with_peer(&mut ours, &mut peer, SHORT);
 }
 
 #[test]
@@ -131,8 +198,8 @@ fn body(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i * 31 % 251) as u8).collect()
 }
 
-fn seals(a: &mut SecurityContext, b: &mut SecurityContext) {
-    for length in LENGTHS {
+fn seals(a: &mut SecurityContext, b: &mut SecurityContext, lengths: &[usize]) {
+    for &length in lengths {
         let plain = body(length);
         let layout = a.sealer.layout(length).unwrap();
         let mut message = a.sealer.seal(&plain).unwrap();
@@ -168,8 +235,8 @@ fn case_a_password_becomes_a_ticket_that_is_gone_afterwards() {
     assert_eq!((peer.user.as_str(), peer.domain.as_deref()), ("user", Some("AUTH.TEST")));
     assert!(client.peer.is_none());
     assert!(matches!(client.delegation, Delegation::None) && matches!(server.delegation, Delegation::None));
-    seals(&mut client, &mut server);
-    seals(&mut server, &mut client);
+    seals(&mut client, &mut server, LENGTHS);
+    seals(&mut server, &mut client, LENGTHS);
 
     assert!(path.exists());
     drop(cache);
@@ -183,8 +250,8 @@ fn case_inside_spnego() {
     let server = SpnegoAcceptor::new(vec![Box::new(acceptor(ChannelBindingPolicy::Ignore))]);
     let (mut client, mut server) = handshake(client, server).unwrap();
     assert_eq!(client.mechanism, Mechanism::Kerberos);
-    seals(&mut client, &mut server);
-    seals(&mut server, &mut client);
+    seals(&mut client, &mut server, LENGTHS);
+    seals(&mut server, &mut client, LENGTHS);
 }
 
 #[test]
@@ -486,7 +553,7 @@ fn across_realms() {
     let server = KerberosService::open(Some(&keytab)).unwrap().acceptor(ChannelBindingPolicy::Ignore);
     let (mut client, mut server) = handshake(client, server).unwrap();
     assert_eq!(server.peer.clone().unwrap().domain.as_deref(), Some("HOME.TEST"));
-    seals(&mut client, &mut server);
+    seals(&mut client, &mut server, LENGTHS);
 }
 
 /// pyspnego, as `kerberos_peer.py` has it.
@@ -574,8 +641,8 @@ fn with_peer(peer: &mut Peer, mut machine: impl TokenMachine, peer_begins: bool)
     }
 }
 
-fn seals_with_peer(ours: &mut SecurityContext, peer: &mut Peer) {
-    for length in LENGTHS {
+fn seals_with_peer(ours: &mut SecurityContext, peer: &mut Peer, lengths: &[usize]) {
+    for &length in lengths {
         let plain = body(length);
         let encoded = encode(&plain);
         // Ours, read in both ways.
@@ -619,7 +686,7 @@ fn peer_accepts_our_tokens() {
         };
         let mut ours = with_peer(&mut peer, Boxed(machine), false).unwrap();
         assert_eq!(peer.ask("peer").unwrap(), ["user@AUTH.TEST", "kerberos"]);
-        seals_with_peer(&mut ours, &mut peer);
+        seals_with_peer(&mut ours, &mut peer, LENGTHS);
     }
 }
 
@@ -637,7 +704,7 @@ fn peer_initiates_with_our_acceptor() {
         let mut ours = with_peer(&mut peer, Boxed(machine), true).unwrap();
         assert_eq!(ours.peer.as_ref().unwrap().user, "user");
         assert!(matches!(ours.delegation, Delegation::Received(_)), "{:?}", ours.delegation);
-        seals_with_peer(&mut ours, &mut peer);
+        seals_with_peer(&mut ours, &mut peer, LENGTHS);
     }
 }
 

@@ -76,12 +76,23 @@ impl Cfx {
         };
         let (send, receive) = (keys.send_sequence, keys.receive_sequence);
         let (outgoing, incoming) = if keys.initiator {
-            (direction(0, 24, 25, 1024, send)?, direction(SENT_BY_ACCEPTOR, 22, 23, 1025, receive)?)
+            (
+                direction(0, 24, 25, 1024, send)?,
+                direction(SENT_BY_ACCEPTOR, 22, 23, 1025, receive)?,
+            )
         } else {
-            (direction(SENT_BY_ACCEPTOR, 22, 23, 1025, send)?, direction(0, 24, 25, 1024, receive)?)
+            (
+                direction(SENT_BY_ACCEPTOR, 22, 23, 1025, send)?,
+                direction(0, 24, 25, 1024, receive)?,
+            )
         };
         let acceptor_subkey = if keys.acceptor_subkey { ACCEPTOR_SUBKEY } else { 0 };
-        Some(Self { outgoing, incoming, acceptor_subkey, mac: profile.mac_length() })
+        Some(Self {
+            outgoing,
+            incoming,
+            acceptor_subkey,
+            mac: profile.mac_length(),
+        })
     }
 
     /// Bytes in front of the data: header, end of the cipher text, checksum, confounder.
@@ -94,7 +105,10 @@ impl Cfx {
         let expected = self.signature_length();
         let mac_length = self.mac;
         if signature.len() != expected {
-            return Err(SealError::Length { expected, found: signature.len() });
+            return Err(SealError::Length {
+                expected,
+                found: signature.len(),
+            });
         }
         let direction = &mut self.outgoing;
         let sequence = direction.sequence;
@@ -164,11 +178,16 @@ impl Cfx {
     pub(super) fn open(&mut self, token: &mut [u8]) -> Result<Range<usize>, SealError> {
         let shortest = 3 * BLOCK + self.mac;
         let length = token.len();
-        let too_short = SealError::Length { expected: shortest, found: length };
+        let too_short = SealError::Length {
+            expected: shortest,
+            found: length,
+        };
         if length < shortest {
             return Err(too_short);
         }
-        let Some((header, rotated)) = token.split_first_chunk_mut::<BLOCK>() else { return Err(too_short) };
+        let Some((header, rotated)) = token.split_first_chunk_mut::<BLOCK>() else {
+            return Err(too_short);
+        };
         let direction = &mut self.incoming;
         let [0x05, 0x04, flags, 0xff, ec1, ec2, rrc1, rrc2, sequence @ ..] = *header else {
             return Err(malformed("it does not begin as RFC 4121 has it"));
@@ -186,7 +205,9 @@ impl Cfx {
         rotated.rotate_left(rotation);
         let filler = usize::from(u16::from_be_bytes([ec1, ec2]));
         let (text, checksum) = rotated.split_at_mut(rotated.len() - self.mac);
-        let plain = (text.len() - 2 * BLOCK).checked_sub(filler).ok_or_else(|| malformed("its filler is longer than it is"))?;
+        let plain = (text.len() - 2 * BLOCK)
+            .checked_sub(filler)
+            .ok_or_else(|| malformed("its filler is longer than it is"))?;
 
         let mut mac = direction.integrity.clone();
         let after = direction.mac_of_cipher_text;
@@ -245,7 +266,10 @@ impl Cfx {
         let direction = &mut self.incoming;
         let expected = BLOCK + self.mac;
         if token.len() != expected {
-            return Err(SealError::Length { expected, found: token.len() });
+            return Err(SealError::Length {
+                expected,
+                found: token.len(),
+            });
         }
         let (header, checksum) = token.split_at(BLOCK);
         let [0x04, 0x04, flags, 0xff, 0xff, 0xff, 0xff, 0xff, ..] = *header else {
@@ -297,7 +321,10 @@ fn malformed(what: &'static str) -> SealError {
 
 /// The error has room for the low half of the numbers, which is enough to see how far they are apart.
 fn out_of_sequence(expected: u64, found: u64) -> SealError {
-    SealError::Sequence { expected: expected as u32, found: found as u32 }
+    SealError::Sequence {
+        expected: expected as u32,
+        found: found as u32,
+    }
 }
 
 /// RFC 4121 section 4.2.6.2, with EC = 0.

@@ -5,7 +5,10 @@ use super::*;
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 #[test]
@@ -24,9 +27,18 @@ fn keys_of_sha2() {
     assert_eq!(*profile.derive(2, INTEGRITY), hex("9FDA0E56AB2D85E1569A688696C26A6C"));
     let key = hex("6D404D37FAF79F9DF0D33568D320669800EB4836472EA8A026D16B7182460C52");
     let profile = Profile::new(20, &key).unwrap();
-    assert_eq!(*profile.derive(2, CHECKSUM), hex("EF5718BE86CC84963D8BBB5031E9F5C4BA41F28FAF69E73D"));
-    assert_eq!(*profile.derive(2, ENCRYPTION), hex("56AB22BEE63D82D7BC5227F6773F8EA7A5EB1C825160C38312980C442E5C7E49"));
-    assert_eq!(*profile.derive(2, INTEGRITY), hex("69B16514E3CD8E56B82010D5C73012B622C4D00FFC23ED1F"));
+    assert_eq!(
+        *profile.derive(2, CHECKSUM),
+        hex("EF5718BE86CC84963D8BBB5031E9F5C4BA41F28FAF69E73D")
+    );
+    assert_eq!(
+        *profile.derive(2, ENCRYPTION),
+        hex("56AB22BEE63D82D7BC5227F6773F8EA7A5EB1C825160C38312980C442E5C7E49")
+    );
+    assert_eq!(
+        *profile.derive(2, INTEGRITY),
+        hex("69B16514E3CD8E56B82010D5C73012B622C4D00FFC23ED1F")
+    );
 }
 
 #[test]
@@ -101,11 +113,17 @@ fn nothing_can_be_altered_cut_repeated_or_sent_back() {
             for bit in 0..8 {
                 let mut altered = token.clone();
                 altered[position] ^= 1 << bit;
-                assert!(server.open(&mut altered).is_err(), "type {encryption_type}, byte {position}, bit {bit}");
+                assert!(
+                    server.open(&mut altered).is_err(),
+                    "type {encryption_type}, byte {position}, bit {bit}"
+                );
             }
         }
         for length in 0..token.len() {
-            assert!(server.open(&mut token[..length].to_vec()).is_err(), "type {encryption_type}, {length} bytes");
+            assert!(
+                server.open(&mut token[..length].to_vec()).is_err(),
+                "type {encryption_type}, {length} bytes"
+            );
         }
         assert!(client.open(&mut token.clone()).is_err(), "sent back");
         server.open(&mut token.clone()).unwrap();
@@ -130,7 +148,10 @@ fn signatures_of_clear_text() {
             assert!(server.verify(b"text", &altered).is_err(), "type {encryption_type}, byte {position}");
         }
         server.verify(b"text", &signature).unwrap();
-        assert_eq!(server.verify(b"text", &signature), Err(SealError::Sequence { expected: 8, found: 7 }));
+        assert_eq!(
+            server.verify(b"text", &signature),
+            Err(SealError::Sequence { expected: 8, found: 7 })
+        );
         assert!(client.verify(b"text", &signature).is_err(), "sent back");
     }
 }

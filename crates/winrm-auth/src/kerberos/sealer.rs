@@ -41,7 +41,11 @@ impl KerberosSealer {
         } else {
             Protection::Library(Mutex::new(context))
         };
-        Ok(Self { protection, encrypts, broken: false })
+        Ok(Self {
+            protection,
+            encrypts,
+            broken: false,
+        })
     }
 
     fn usable(&self) -> Result<(), SealError> {
@@ -55,10 +59,19 @@ impl KerberosSealer {
     pub(crate) fn layout(&self, length: usize) -> Result<SealLayout, SealError> {
         self.usable()?;
         match &self.protection {
-            Protection::Cfx(cfx) => Ok(SealLayout { signature: cfx.signature_length(), padding: 0 }),
+            Protection::Cfx(cfx) => Ok(SealLayout {
+                signature: cfx.signature_length(),
+                padding: 0,
+            }),
             Protection::Library(context) => {
-                let lengths = context.lock().unwrap_or_else(PoisonError::into_inner).wrap_iov_length(true, length)?;
-                Ok(SealLayout { signature: lengths.header, padding: lengths.padding })
+                let lengths = context
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .wrap_iov_length(true, length)?;
+                Ok(SealLayout {
+                    signature: lengths.header,
+                    padding: lengths.padding,
+                })
             }
         }
     }
@@ -66,7 +79,10 @@ impl KerberosSealer {
     pub(crate) fn seal_in_place(&mut self, signature: &mut [u8], data: &mut [u8], padding: &mut [u8]) -> Result<(), SealError> {
         self.usable()?;
         match &mut self.protection {
-            Protection::Cfx(_) if !padding.is_empty() => Err(SealError::Length { expected: 0, found: padding.len() }),
+            Protection::Cfx(_) if !padding.is_empty() => Err(SealError::Length {
+                expected: 0,
+                found: padding.len(),
+            }),
             Protection::Cfx(cfx) => cfx.seal(signature, data),
             Protection::Library(context) => Ok(exclusive(context).wrap_iov(true, signature, data, padding)?),
         }
