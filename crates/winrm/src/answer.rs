@@ -1,7 +1,7 @@
 //! What an HTTP answer means, before anything of SOAP is read.
 
 use http::{HeaderMap, StatusCode, header};
-use winrm_auth::Challenge;
+use winrm_auth::{Challenge, Scheme};
 
 use crate::connection::RawAnswer;
 use crate::error::{Error, ErrorKind, MayHaveRun};
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, MayHaveRun};
 const SOAP: &str = "application/soap+xml";
 
 /// The media type, in lower case and without parameters.
-pub(crate) fn media_type(headers: &HeaderMap) -> String {
+fn media_type(headers: &HeaderMap) -> String {
     let value = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -18,11 +18,15 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// Whether the body is said to be SOAP, or XML that may be.
+pub(crate) fn is_soap(headers: &HeaderMap) -> bool {
+    matches!(media_type(headers).as_str(), SOAP | "text/xml" | "application/xml")
+}
+
 /// Gives the body if it is SOAP, whatever the status says: faults come with 500.
 pub(crate) fn soap_of(answer: RawAnswer, url: &str) -> Result<Vec<u8>, Error> {
     let kind = media_type(&answer.headers);
-    let is_xml = kind == SOAP || kind == "text/xml" || kind == "application/xml";
-    if is_xml && !answer.body.is_empty() && answer.status != StatusCode::UNAUTHORIZED {
+    if is_soap(&answer.headers) && !answer.body.is_empty() && answer.status != StatusCode::UNAUTHORIZED {
         return Ok(answer.body);
     }
     if answer.status == StatusCode::OK {
@@ -94,8 +98,12 @@ fn refusal(answer: &RawAnswer, kind: &str, url: &str) -> Error {
 }
 
 /// HTTP 401: what the host would have taken.
-fn unauthorized(headers: &HeaderMap, url: &str) -> Error {
-    let offers = offered(headers);
+pub(crate) fn unauthorized(headers: &HeaderMap, url: &str) -> Error {
+    not_accepted(&offered(headers), url)
+}
+
+/// The same for schemes that were read before.
+pub(crate) fn not_accepted(offers: &[String], url: &str) -> Error {
     let offered = if offers.is_empty() {
         "nothing".to_owned()
     } else {
@@ -124,6 +132,17 @@ pub(crate) fn offered(headers: &HeaderMap) -> Vec<String> {
         }
     }
     names
+}
+
+/// The token that a host sends for this scheme.
+pub(crate) fn token_of(headers: &HeaderMap, scheme: &Scheme) -> Option<Vec<u8>> {
+    let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
+    let challenges = values
+        .filter_map(|value| Challenge::parse_list(value.to_str().ok()?).ok())
+        .flatten();
+    challenges
+        .filter(|challenge| challenge.scheme == *scheme)
+        .find_map(|challenge| challenge.token)
 }
 
 /// A stranger's text, made harmless for terminals and short.

@@ -8,6 +8,7 @@ use winrm_proto::RequestHeader;
 use crate::client::Client;
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::error::{Error, ErrorKind};
+use crate::kerberos::Kerberos;
 use crate::session::{Session, new_id};
 use crate::tls::{CertificateCheck, Tls};
 use crate::transport::{Encryption, Transport};
@@ -24,6 +25,7 @@ use crate::transport::{Encryption, Transport};
 /// | locale | `en-US` |
 /// | largest envelope | 512,000 bytes |
 /// | retries | 2 |
+/// | channel binding | yes, over https |
 #[derive(Clone, Debug)]
 #[must_use = "a client is made by `build`"]
 pub struct ClientBuilder {
@@ -46,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) locale: String,
     pub(crate) max_envelope_size: u32,
     pub(crate) retries: u32,
+    pub(crate) kerberos: Kerberos,
+    pub(crate) channel_binding: bool,
 }
 
 impl ClientBuilder {
@@ -65,6 +69,8 @@ impl ClientBuilder {
                 locale: "en-US".to_owned(),
                 max_envelope_size: 512_000,
                 retries: 2,
+                kerberos: Kerberos::default(),
+                channel_binding: true,
             },
         }
     }
@@ -133,6 +139,19 @@ impl ClientBuilder {
     /// How many times a connection that was refused or reset, before anything was sent, is tried again.
     pub fn retries(mut self, retries: u32) -> Self {
         self.settings.retries = retries;
+        self
+    }
+
+    /// How Kerberos gets its tickets, and for which service.
+    pub fn kerberos(mut self, kerberos: Kerberos) -> Self {
+        self.settings.kerberos = kerberos;
+        self
+    }
+
+    /// Whether authentication is bound to the TLS connection (RFC 5929), so that it can't be relayed over another. To be
+    /// switched off only where something between client and host ends TLS.
+    pub fn channel_binding(mut self, channel_binding: bool) -> Self {
+        self.settings.channel_binding = channel_binding;
         self
     }
 

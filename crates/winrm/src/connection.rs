@@ -245,7 +245,6 @@ pub(crate) struct Connection {
     /// A second handle of the socket, to look at it without reading.
     probe: socket2::Socket,
     /// The server's certificate, DER.
-    #[expect(dead_code, reason = "channel binding comes with NTLM and Kerberos")]
     pub(crate) certificate: Option<Vec<u8>>,
     /// Counted by the client, for logs.
     pub(crate) number: u64,

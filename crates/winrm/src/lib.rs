@@ -24,6 +24,7 @@
 //! The client needs a Tokio runtime with I/O and time enabled.
 
 mod answer;
+mod authentication;
 mod builder;
 mod child;
 mod cleanup;
@@ -32,6 +33,8 @@ mod command;
 mod connection;
 mod endpoint;
 mod error;
+mod kerberos;
+mod operations;
 mod pool;
 mod quote;
 mod run;
@@ -48,6 +51,7 @@ pub use client::{Client, Identity, Ping};
 pub use command::Command;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use error::{Error, ErrorKind, MayHaveRun};
+pub use kerberos::{Kerberos, TicketSource};
 pub use shell::{Shell, ShellBuilder};
 pub use stdio::Stdio;
 pub use streams::{ChildStderr, ChildStdin, ChildStdout};
@@ -55,6 +59,7 @@ pub use tls::{CertificateCheck, InvalidFingerprint};
 pub use transport::{Encryption, Transport, UnknownName};
 
 pub use winrm_auth::credentials::InvalidUserName;
+pub use winrm_auth::kinit::Kinit;
 pub use winrm_auth::{Credentials, Secret};
 pub use winrm_proto::fault;
 pub use winrm_proto::fault::Fault;

@@ -245,7 +245,7 @@ async fn started(plan: Plan) -> Result<Running, Error> {
             Err(error) => {
                 running.forgotten = error.may_have_run() == MayHaveRun::No;
                 // A refusal by the shell itself: the command has not run, and another shell may take it. Once.
-                if lost.is_some() || !error.as_fault().is_some_and(crate::session::is_shell_lost) {
+                if lost.is_some() || !error.as_fault().is_some_and(crate::operations::is_shell_lost) {
                     return Err(error);
                 }
                 tracing::info!(shell = %running.shell.id, error = %error, "shell lost, opening another");

@@ -1,42 +1,36 @@
-//! Where WS-Man's operations meet authentication and connections.
+//! Where WS-Man's messages meet authentication: one request, over a connection that is authenticated, sealed if the
+//! connection is, and the SOAP that answers it.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use tokio::sync::OnceCell;
-use winrm_auth::{Credentials, basic};
-use winrm_proto::fault::{self, code};
-use winrm_proto::identify::{Identify, IdentifyResponse};
-use winrm_proto::shell::{
-    CommandRequest, CommandResponse, CreateResponse, CreateShell, DeleteShell, ReceiveRequest, ReceiveResponse, SendRequest, SignalRequest,
-    StreamData,
-};
-use winrm_proto::transfer::{Config, Get};
+use winrm_auth::sealed_body::{self, Protocol};
+use winrm_auth::{Scheme, Sealer, SecurityContext, Step};
+use winrm_proto::fault::code;
 use winrm_proto::xml::Limits;
-use winrm_proto::{Envelope, Fault, ReadError, RequestHeader, WriteError};
+use winrm_proto::{Envelope, ReadError, RequestHeader};
 
 use crate::answer;
+use crate::authentication::{Authentication, Tokens, authorization};
 use crate::builder::Settings;
-use crate::child::Signal;
 use crate::cleanup::Cleanups;
 use crate::connection::{Bounds, Connection, Dialer, RawAnswer, Unanswered};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, MayHaveRun};
+use crate::operations::refused;
 use crate::pool::Pool;
 use crate::tls::Tls;
-use crate::transport::Transport;
+
+/// The type of an envelope, as Windows writes it.
+const SOAP: &str = "application/soap+xml;charset=UTF-8";
 
 /// What an answer may have beyond its envelope: Windows counts the limit loosely, and encryption adds its own.
 const MARGIN: usize = 64 * 1024;
-
-/// What every host takes, and what is used until it pays to ask: the default of 2008 R2, in bytes.
-const SMALL_ENVELOPE: usize = 150 * 1024;
-
-/// The largest request that is made, whatever the host would take, in bytes.
-const LARGEST_REQUEST: usize = 1 << 20;
 
 /// How often a busy host is asked again, and the first pause; it doubles each time.
 const BUSY_RETRIES: u32 = 5;
@@ -48,7 +42,7 @@ pub(crate) fn new_id() -> String {
     uuid::Uuid::new_v4().hyphenated().encode_upper(&mut buffer).to_owned()
 }
 
-fn message_id() -> String {
+pub(crate) fn message_id() -> String {
     let mut buffer = uuid::Uuid::encode_buffer();
     format!("uuid:{}", uuid::Uuid::new_v4().hyphenated().encode_upper(&mut buffer))
 }
@@ -70,26 +64,24 @@ pub(crate) struct Session {
     cleanups: Cleanups,
 }
 
-/// How connections are authenticated.
-enum Authentication {
-    /// The same header with every request.
-    Header(HeaderValue),
-    /// No credentials were given.
-    None,
-}
-
 /// One connection, authenticated.
 pub(crate) struct Channel {
     connection: Connection,
     security: Security,
+    /// Whether a request was answered since the authentication.
+    used: bool,
 }
 
 /// What a connection's authentication means for its requests.
 enum Security {
-    /// This header goes with each of them.
-    Header(HeaderValue),
     /// Nobody has asked who we are.
     None,
+    /// This header goes with each of them.
+    Header(HeaderValue),
+    /// The connection itself is authenticated. The last token, if there is one, goes with the first request.
+    Established(Option<HeaderValue>),
+    /// As before, and every message is sealed.
+    Sealed { sealer: Box<Sealer>, protocol: Protocol },
 }
 
 impl Channel {
@@ -103,10 +95,33 @@ impl Channel {
 }
 
 /// Whether a request needs credentials.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Credential {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
     Needed,
     Withheld,
+}
+
+/// What a request is for, for people and logs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub(crate) action: &'static str,
+    /// "The host did not …".
+    pub(crate) purpose: &'static str,
+    /// Whether the body stays out of logs.
+    pub(crate) secret: bool,
+}
+
+/// SOAP, and what it was taken out of.
+struct Soap {
+    bytes: Vec<u8>,
+    envelope: Range<usize>,
+}
+
+/// How an exchange of tokens went.
+enum Exchanged {
+    Done(Security),
+    /// The host doesn't know the scheme; it offers these.
+    NotOffered(Vec<String>),
 }
 
 impl Session {
@@ -118,7 +133,7 @@ impl Session {
             .map_err(|error| refuse(format!("the host {:?} can't be used", endpoint.host())).with_source(error))?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(header::HOST, authority);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/soap+xml;charset=UTF-8"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SOAP));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(
             header::USER_AGENT,
@@ -129,7 +144,7 @@ impl Session {
             url: endpoint.url_for_host(),
             path,
             headers,
-            authentication: Authentication::new(&settings)?,
+            authentication: Authentication::new(&endpoint, &settings)?,
             limits: Limits::default().with_bytes(envelope + MARGIN),
             bounds: Bounds {
                 read_timeout: settings.read_timeout,
@@ -166,143 +181,17 @@ impl Session {
         self.pool.clear();
     }
 
-    // Operations.
-
-    pub(crate) async fn identify(&self, authenticated: bool) -> Result<IdentifyResponse, Error> {
-        let credential = if authenticated { Credential::Needed } else { Credential::Withheld };
-        let operation = Operation {
-            action: "Identify",
-            purpose: "identify itself",
-            secret: false,
-        };
-        let body = Bytes::from(Identify.write());
-        self.perform(operation, body, credential, IdentifyResponse::read).await
+    pub(crate) fn header(&self) -> &RequestHeader {
+        &self.header
     }
 
-    pub(crate) async fn config(&self) -> Result<Config, Error> {
-        let body = Get::config().write(&self.header, &message_id());
-        self.ask("Get", "tell its configuration", body, Config::read).await
-    }
-
-    pub(crate) async fn create(&self, request: &CreateShell) -> Result<String, Error> {
-        let operation = Operation {
-            action: "Create",
-            purpose: "open a shell",
-            // Environment variables.
-            secret: true,
-        };
-        let body = written(request.write(&self.header, &message_id()))?;
-        let created = self.perform(operation, body, Credential::Needed, CreateResponse::read).await?;
-        Ok(created.shell_id)
-    }
-
-    pub(crate) async fn delete(&self, shell_id: &str) -> Result<(), Error> {
-        let body = DeleteShell::new(shell_id).write(&self.header, &message_id());
-        match self.ask("Delete", "remove the shell", body, |_| Ok(())).await {
-            Err(error) if error.as_fault().is_some_and(is_gone) => Ok(()),
-            result => result,
-        }
-    }
-
-    pub(crate) async fn command(&self, request: &CommandRequest) -> Result<String, Error> {
-        let operation = Operation {
-            action: "Command",
-            purpose: "start the command",
-            // Command lines hold what people put there.
-            secret: true,
-        };
-        let body = written(request.write(&self.header, &message_id()))?;
-        let started = self.perform(operation, body, Credential::Needed, CommandResponse::read).await?;
-        Ok(started.command_id)
-    }
-
-    /// `None` when there was nothing within the operation timeout.
-    pub(crate) async fn receive(&self, shell_id: &str, id: &str) -> Result<Option<ReceiveResponse>, Error> {
-        let request = ReceiveRequest {
-            shell_id: shell_id.to_owned(),
-            command_id: Some(id.to_owned()),
-            streams: vec!["stdout".to_owned(), "stderr".to_owned()],
-            keep_alive: true,
-        };
-        let body = request.write(&self.header, &message_id());
-        match self.ask("Receive", "give the command's output", body, ReceiveResponse::read).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) if error.as_fault().is_some_and(is_timeout) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// `false` when the command takes no more input.
-    pub(crate) async fn send(&self, shell_id: &str, id: &str, data: Bytes, end: bool) -> Result<bool, Error> {
-        let request = send_request(shell_id, id, data, end);
-        let operation = Operation {
-            action: "Send",
-            purpose: "take the command's input",
-            secret: true,
-        };
-        let body = written(request.write(&self.header, &message_id()))?;
-        match self.perform(operation, body, Credential::Needed, |_| Ok(())).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.as_fault().is_some_and(is_pipe_closed) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Signals a command; that it has ended meanwhile is no error.
-    pub(crate) async fn signal(&self, shell_id: &str, id: &str, signal: Signal) -> Result<(), Error> {
-        let request = SignalRequest {
-            shell_id: shell_id.to_owned(),
-            command_id: Some(id.to_owned()),
-            signal: signal.into(),
-        };
-        let body = request.write(&self.header, &message_id());
-        match self.ask("Signal", "signal the command", body, |_| Ok(())).await {
-            Err(error) if error.as_fault().is_some_and(is_gone) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// How many bytes of input fit into one request.
-    pub(crate) fn input_room(&self, shell_id: &str, id: &str) -> Result<usize, Error> {
-        let envelope = self.input_envelope.get().copied().unwrap_or(SMALL_ENVELOPE);
-        let request = send_request(shell_id, id, Bytes::new(), true);
-        request.capacity(&self.header, &message_id(), envelope).map_err(unwritable)
-    }
-
-    /// Asks the host, once, how large requests may be. Those who may not ask go on with what every host takes.
-    pub(crate) async fn learn_envelope_size(&self) {
-        let learn = async {
-            let size = match self.config().await {
-                Ok(config) => config.max_envelope_size_kb.map(|size| size as usize * 1024),
-                Err(error) => {
-                    tracing::debug!(%error, "the host does not tell its largest envelope");
-                    None
-                }
-            };
-            size.unwrap_or(SMALL_ENVELOPE).clamp(8_192, LARGEST_REQUEST)
-        };
-        self.input_envelope.get_or_init(|| learn).await;
-    }
-
-    // Requests and answers.
-
-    async fn ask<T>(
-        &self,
-        action: &'static str,
-        purpose: &'static str,
-        body: Result<Vec<u8>, WriteError>,
-        read: impl Fn(&Envelope<'_>) -> Result<T, ReadError>,
-    ) -> Result<T, Error> {
-        let operation = Operation {
-            action,
-            purpose,
-            secret: false,
-        };
-        self.perform(operation, written(body)?, Credential::Needed, read).await
+    /// How large requests with input may be, once that was asked.
+    pub(crate) fn input_envelope(&self) -> &OnceCell<usize> {
+        &self.input_envelope
     }
 
     /// Sends a request until the host isn't busy any more, and reads the answer.
-    async fn perform<T>(
+    pub(crate) async fn perform<T>(
         &self,
         operation: Operation,
         body: Bytes,
@@ -316,7 +205,7 @@ impl Session {
                 tracing::trace!(action = operation.action, body = %String::from_utf8_lossy(&body), "request");
             }
             let answer = self.exchange(operation, &body, credential).await?;
-            let result = self.read(operation, &answer, &read);
+            let result = self.read(operation, &answer.bytes[answer.envelope.clone()], &read);
             let busy = |error: &Error| error.as_fault().is_some_and(|fault| fault.has_number(code::BUSY));
             match result {
                 Err(error) if left > 0 && busy(&error) => {
@@ -355,18 +244,20 @@ impl Session {
     }
 
     /// One request, over any connection, and the SOAP that answers it.
-    async fn exchange(&self, operation: Operation, body: &Bytes, credential: Credential) -> Result<Vec<u8>, Error> {
+    async fn exchange(&self, operation: Operation, body: &Bytes, credential: Credential) -> Result<Soap, Error> {
         if credential == Credential::Needed && matches!(self.authentication, Authentication::None) {
             return Err(Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"));
         }
+        // An authenticated connection stays authenticated: who wants to be a stranger takes another.
+        let shares = credential == Credential::Needed || !matches!(self.authentication, Authentication::Tokens(_));
         loop {
-            let kept = self.pool.take();
+            let kept = if shares { self.pool.take() } else { None };
             let reused = kept.is_some();
             let mut channel = match kept {
                 Some(channel) => channel,
-                None => self.open().await?,
+                None => self.open(credential).await?,
             };
-            let request = self.request(&channel, body.clone(), credential);
+            let request = self.request(&mut channel, body, credential)?;
             match channel.connection.post(request, self.bounds).await {
                 Ok(answer) => {
                     tracing::debug!(
@@ -377,45 +268,95 @@ impl Session {
                         received = answer.body.len(),
                         "answer"
                     );
-                    return self.accept(answer, channel);
+                    // The host has forgotten who we are, and did nothing: a new connection starts over.
+                    if answer.status == StatusCode::UNAUTHORIZED && channel.used && !matches!(channel.security, Security::Header(_)) {
+                        tracing::info!(connection = channel.number(), "connection is not authenticated any more");
+                        continue;
+                    }
+                    return self.accept(answer, channel, shares);
                 }
                 // The host closed it just now. Each turn uses up a kept connection, a fresh one ends it.
                 Err(Unanswered::NotSent(_)) if reused => {}
-                Err(failure) => return Err(self.unanswered(operation, failure)),
+                Err(failure) => return Err(self.unanswered(operation.action, failure)),
             }
         }
     }
 
-    fn request(&self, channel: &Channel, body: Bytes, credential: Credential) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.path.clone();
-        *request.headers_mut() = self.headers.clone();
-        match (credential, &channel.security) {
+    /// Builds a request for this connection; sealed bodies can't go over another.
+    fn request(&self, channel: &mut Channel, body: &Bytes, credential: Credential) -> Result<Request<Full<Bytes>>, Error> {
+        let mut request = self.post(body.clone());
+        match (credential, &mut channel.security) {
             (Credential::Withheld, _) => {
                 let unauthenticated = HeaderValue::from_static("unauthenticated");
                 request.headers_mut().insert("wsmanidentify", unauthenticated);
             }
-            (Credential::Needed, Security::Header(value)) => {
+            (_, Security::None) => {}
+            (_, Security::Header(value)) => {
                 request.headers_mut().insert(header::AUTHORIZATION, value.clone());
             }
-            (Credential::Needed, Security::None) => {}
+            (_, Security::Established(pending)) => {
+                if let Some(value) = pending.take() {
+                    request.headers_mut().insert(header::AUTHORIZATION, value);
+                }
+            }
+            (_, Security::Sealed { sealer, protocol }) => {
+                let sealed = sealed_body::seal(sealer, *protocol, SOAP, body)
+                    .map_err(|error| Error::new(ErrorKind::Protocol, "a request can't be encrypted").with_source(error))?;
+                let content_type = HeaderValue::from_static(protocol.content_type());
+                request.headers_mut().insert(header::CONTENT_TYPE, content_type);
+                *request.body_mut() = Full::new(Bytes::from(sealed));
+            }
         }
+        Ok(request)
+    }
+
+    fn post(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
         request
     }
 
-    fn accept(&self, answer: RawAnswer, channel: Channel) -> Result<Vec<u8>, Error> {
-        let refused = answer.status == http::StatusCode::UNAUTHORIZED;
-        let offered = if refused { answer::offered(&answer.headers) } else { Vec::new() };
-        let soap = answer::soap_of(answer, &self.url);
-        if refused {
-            return soap.map_err(|error| error.with_hint(self.authentication.hint(&offered)));
+    /// Takes the SOAP out of an answer, and keeps the connection if it can go on.
+    fn accept(&self, mut answer: RawAnswer, mut channel: Channel, keep: bool) -> Result<Soap, Error> {
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return Err(self.unauthorized(&answer));
         }
-        self.pool.put(channel);
-        soap
+        let mut envelope = None;
+        if let Security::Sealed { sealer, protocol } = &mut channel.security {
+            envelope = open_sealed(sealer, *protocol, &mut answer, &self.limits).map_err(|error| {
+                Error::new(
+                    ErrorKind::Protocol,
+                    format!("the encrypted answer of {} can't be accepted", self.url),
+                )
+                .with_hint("a service has to encrypt its answers where requests are encrypted; something may have changed them")
+                .with_source(error)
+                .at_least(MayHaveRun::Unknown)
+            })?;
+        }
+        channel.used = true;
+        if keep {
+            self.pool.put(channel);
+        }
+        match envelope {
+            Some(envelope) => Ok(Soap {
+                bytes: answer.body,
+                envelope,
+            }),
+            None => answer::soap_of(answer, &self.url).map(|bytes| Soap {
+                envelope: 0..bytes.len(),
+                bytes,
+            }),
+        }
     }
 
-    fn unanswered(&self, operation: Operation, failure: Unanswered) -> Error {
+    fn unauthorized(&self, answer: &RawAnswer) -> Error {
+        let hint = self.authentication.hint(&answer::offered(&answer.headers));
+        answer::unauthorized(&answer.headers, &self.url).with_hint(hint)
+    }
+
+    fn unanswered(&self, action: &str, failure: Unanswered) -> Error {
         let url = &self.url;
         match failure {
             Unanswered::NotSent(error) => Error::new(
@@ -432,14 +373,14 @@ impl Session {
             }
             Unanswered::Lost(error) => Error::new(
                 ErrorKind::Closed,
-                format!("{url} closed the connection before its answer was complete ({})", operation.action),
+                format!("{url} closed the connection before its answer was complete ({})", action),
             )
             .with_hint("the host may have been restarted, or something between here and there cuts connections")
             .with_source(error)
             .at_least(MayHaveRun::Unknown),
             Unanswered::Silent => Error::new(
                 ErrorKind::Timeout,
-                format!("{url} has been silent for {:?} ({})", self.bounds.read_timeout, operation.action),
+                format!("{url} has been silent for {:?} ({})", self.bounds.read_timeout, action),
             )
             .with_hint("the host hangs, or something between here and there drops what it sends")
             .at_least(MayHaveRun::Unknown),
@@ -450,123 +391,133 @@ impl Session {
     }
 
     /// Makes a connection and authenticates it.
-    async fn open(&self) -> Result<Channel, Error> {
+    async fn open(&self, credential: Credential) -> Result<Channel, Error> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let connection = self.dialer.dial(number).await?;
-        let security = match &self.authentication {
-            Authentication::Header(value) => Security::Header(value.clone()),
-            Authentication::None => Security::None,
+        let mut connection = self.dialer.dial(number).await?;
+        let security = match (&self.authentication, credential) {
+            (Authentication::Header(value), _) => Security::Header(value.clone()),
+            (Authentication::Tokens(tokens), Credential::Needed) => self.authenticate(tokens, &mut connection).await?,
+            _ => Security::None,
         };
-        Ok(Channel { connection, security })
-    }
-}
-
-impl Authentication {
-    fn new(settings: &Settings) -> Result<Self, Error> {
-        let Some(credentials) = &settings.credentials else {
-            return Ok(Self::None);
-        };
-        match settings.transport {
-            Transport::Basic => Self::basic(credentials),
-            other => Err(Error::new(
-                ErrorKind::Configuration,
-                format!("the transport {other} is not available yet"),
-            )),
-        }
+        Ok(Channel {
+            connection,
+            security,
+            used: false,
+        })
     }
 
-    fn basic(credentials: &Credentials) -> Result<Self, Error> {
-        let unusable = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(
-                ErrorKind::Configuration,
-                "these credentials can't be sent with Basic authentication",
-            )
-            .with_source(error)
-        };
-        let value = basic::write_authorization(credentials).map_err(|error| unusable(error.into()))?;
-        let mut value = HeaderValue::try_from(value.expose()).map_err(|error| unusable(error.into()))?;
-        value.set_sensitive(true);
-        Ok(Self::Header(value))
-    }
-
-    /// Why a host may have refused.
-    fn hint(&self, offered: &[String]) -> &'static str {
-        let offers = |name: &str| offered.iter().any(|offer| offer.eq_ignore_ascii_case(name));
-        match self {
-            Self::None => "this host tells nothing without credentials",
-            Self::Header(_) if !offered.is_empty() && !offers("Basic") => {
-                "the host does not take Basic: use another transport, or switch it on (WSMan:\\localhost\\Service\\Auth\\Basic)"
+    /// Exchanges tokens until both sides know each other. The first is sent at once, on an empty body: no 401 is waited for.
+    async fn authenticate(&self, tokens: &Tokens, connection: &mut Connection) -> Result<Security, Error> {
+        let mut refusal = None;
+        for scheme in tokens.schemes() {
+            let offered = |names: &Vec<String>| names.iter().any(|name| name.eq_ignore_ascii_case(scheme.name()));
+            if !refusal.as_ref().is_none_or(offered) {
+                continue;
             }
-            Self::Header(_) => "check user and password; Basic is for local accounts only, and not for disabled or locked ones",
+            match self.exchange_tokens(tokens, scheme, connection).await? {
+                Exchanged::Done(security) => {
+                    tracing::info!(connection = connection.number, %scheme, sealed = tokens.seals, "authenticated");
+                    return Ok(security);
+                }
+                Exchanged::NotOffered(names) => refusal = Some(names),
+            }
+        }
+        let names = refusal.unwrap_or_default();
+        Err(answer::not_accepted(&names, &self.url).with_hint(self.authentication.hint(&names)))
+    }
+
+    async fn exchange_tokens(&self, tokens: &Tokens, scheme: &Scheme, connection: &mut Connection) -> Result<Exchanged, Error> {
+        let begun = tokens.begin(connection.certificate.as_deref()).await?;
+        let (mut machine, mut step) = (begun.machine, begun.step);
+        let mut first = true;
+        loop {
+            let (token, context) = match step {
+                Step::Continue(token) => (Some(token), None),
+                Step::Done { token, context } => (token, Some(context)),
+            };
+            let (token, context) = match (token, context) {
+                (None, Some(context)) => return Ok(Exchanged::Done(established(context, scheme, tokens.seals, None)?)),
+                (Some(token), Some(context)) if !tokens.seals => {
+                    // The last token needs no request of its own.
+                    let pending = authorization(scheme, token)?;
+                    return Ok(Exchanged::Done(established(context, scheme, false, Some(pending))?));
+                }
+                (token, context) => (token.unwrap_or_default(), context),
+            };
+            let mut request = self.post(Bytes::new());
+            request.headers_mut().insert(header::AUTHORIZATION, authorization(scheme, token)?);
+            let answer = connection.post(request, self.bounds).await;
+            // Nothing was asked for yet, whatever became of the tokens.
+            let answer = answer.map_err(|failure| self.unanswered("authentication", failure).not_run())?;
+            let reply = answer::token_of(&answer.headers, scheme);
+            match (answer.status, reply, context) {
+                (StatusCode::UNAUTHORIZED | StatusCode::OK, Some(reply), None) => {
+                    step = machine.step(&reply).map_err(|error| tokens.failed(error))?;
+                }
+                (StatusCode::OK, _, Some(context)) => {
+                    return Ok(Exchanged::Done(established(context, scheme, tokens.seals, None)?));
+                }
+                (StatusCode::OK, None, None) => {
+                    let message = format!("{} accepted the credentials without proving who it is", self.url);
+                    return Err(Error::new(ErrorKind::Unauthorized, message));
+                }
+                (StatusCode::UNAUTHORIZED, None, None) if first => {
+                    let names = answer::offered(&answer.headers);
+                    if names.iter().any(|name| name.eq_ignore_ascii_case(scheme.name())) {
+                        return Err(self.unauthorized(&answer));
+                    }
+                    return Ok(Exchanged::NotOffered(names));
+                }
+                (StatusCode::UNAUTHORIZED, ..) => return Err(self.unauthorized(&answer)),
+                _ => {
+                    let unexpected = Error::new(
+                        ErrorKind::Protocol,
+                        format!("{} answered an authentication with a message", self.url),
+                    );
+                    return Err(answer::soap_of(answer, &self.url).err().unwrap_or(unexpected).not_run());
+                }
+            }
+            first = false;
         }
     }
 }
 
-/// What a request is for, for people and logs.
-#[derive(Clone, Copy)]
-struct Operation {
-    action: &'static str,
-    /// "The host did not …".
-    purpose: &'static str,
-    /// Whether the body stays out of logs.
-    secret: bool,
-}
-
-fn send_request(shell_id: &str, id: &str, data: Bytes, end: bool) -> SendRequest {
-    SendRequest {
-        shell_id: shell_id.to_owned(),
-        streams: vec![StreamData {
-            name: "stdin".to_owned(),
-            command_id: Some(id.to_owned()),
-            data,
-            end,
-        }],
+fn established(context: SecurityContext, scheme: &Scheme, seals: bool, pending: Option<HeaderValue>) -> Result<Security, Error> {
+    if !seals {
+        return Ok(Security::Established(pending));
     }
+    let protocol = Protocol::of_scheme(scheme)
+        .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("messages can't be encrypted with {scheme}")))?;
+    Ok(Security::Sealed {
+        sealer: Box::new(context.sealer),
+        protocol,
+    })
 }
 
-fn written(body: Result<Vec<u8>, WriteError>) -> Result<Bytes, Error> {
-    body.map(Bytes::from).map_err(unwritable)
-}
-
-fn unwritable(error: WriteError) -> Error {
-    Error::new(ErrorKind::Configuration, "a request can't be written").with_source(error)
-}
-
-fn refused(operation: Operation, fault: Fault) -> Error {
-    let number = fault.number();
-    let kind = if number == Some(code::ACCESS_DENIED) {
-        ErrorKind::Forbidden
-    } else {
-        ErrorKind::Fault
-    };
-    let error = Error::new(kind, format!("the host did not {}", operation.purpose));
-    let error = match number.and_then(fault::explain) {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    };
-    error.with_source(fault)
-}
-
-/// The shell or command isn't there any more.
-fn is_gone(fault: &Fault) -> bool {
-    fault.has_number(code::INVALID_SELECTORS) || fault.has_number(code::KEY_DELETED)
-}
-
-/// The shell takes no more commands; another one may.
-pub(crate) fn is_shell_lost(fault: &Fault) -> bool {
-    is_gone(fault) || fault.has_number(code::TOO_MANY_OPERATIONS)
-}
-
-fn is_timeout(fault: &Fault) -> bool {
-    fault.has_number(code::OPERATION_TIMEOUT) || fault.number().is_none() && fault.subcode.as_deref() == Some("TimedOut")
-}
-
-/// Nobody reads the command's input any more: it has closed it, or ended. Win32's errors for a pipe without a reader, a
-/// closed handle and an aborted operation, plain and as HRESULT.
-fn is_pipe_closed(fault: &Fault) -> bool {
-    const WIN32: [u32; 4] = [6, 109, 232, code::OPERATION_ABORTED];
-    is_gone(fault)
-        || WIN32
-            .iter()
-            .any(|number| fault.has_number(*number) || fault.has_number(0x8007_0000 | number))
+/// Opens a sealed answer where it stands, and tells where its envelope is. `None` for a refusal by HTTP itself, which carries
+/// no message; everything else in clear text is an error.
+fn open_sealed(
+    sealer: &mut Sealer,
+    protocol: Protocol,
+    answer: &mut RawAnswer,
+    limits: &Limits,
+) -> Result<Option<Range<usize>>, Box<dyn std::error::Error + Send + Sync>> {
+    let content_type = answer
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !sealed_body::is_sealed(content_type) {
+        let carries_message = answer.status.is_success() || answer::is_soap(&answer.headers);
+        return if carries_message {
+            Err("the answer is in clear text".into())
+        } else {
+            Ok(None)
+        };
+    }
+    let opened = sealed_body::open(sealer, content_type, &mut answer.body, limits.bytes)?;
+    if opened.protocol != protocol {
+        return Err(format!("the answer is sealed as {}, the request was as {protocol}", opened.protocol).into());
+    }
+    Ok(Some(opened.plain))
 }

@@ -1,0 +1,263 @@
+//! Who a client is: headers and token machines, one for each connection.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use winrm_auth::kerberos::{KerberosError, KerberosInitiator};
+use winrm_auth::kinit::KinitError;
+use winrm_auth::ntlm::{NtlmEntropy, NtlmInitiator};
+use winrm_auth::spnego::SpnegoInitiator;
+use winrm_auth::{Authorization, ChannelBinding, Credentials, Scheme, Step, TokenMachine, basic};
+
+use crate::builder::Settings;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind};
+use crate::kerberos::Kerberos;
+use crate::transport::{Encryption, Transport};
+
+/// How the connections of a client are authenticated.
+pub(crate) enum Authentication {
+    /// The same header with every request.
+    Header(HeaderValue),
+    /// An exchange of tokens for each connection.
+    Tokens(Box<Tokens>),
+    /// No credentials were given.
+    None,
+}
+
+/// What it takes to make a token machine.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    transport: Transport,
+    credentials: Option<Credentials>,
+    kerberos: Kerberos,
+    host: String,
+    bind: bool,
+    /// Whether messages are sealed once the tokens are exchanged.
+    pub(crate) seals: bool,
+}
+
+/// A machine that has made its first step.
+pub(crate) struct Begun {
+    pub(crate) machine: Box<dyn TokenMachine>,
+    pub(crate) step: Step,
+}
+
+impl Authentication {
+    pub(crate) fn new(endpoint: &Endpoint, settings: &Settings) -> Result<Self, Error> {
+        let clear_text = endpoint.scheme() == crate::Scheme::Http;
+        match (settings.transport, &settings.credentials) {
+            (Transport::Basic, Some(credentials)) => Self::basic(credentials),
+            (Transport::Basic | Transport::Ntlm, None) => Ok(Self::None),
+            (transport, credentials) => Ok(Self::Tokens(Box::new(Tokens {
+                transport,
+                credentials: credentials.clone(),
+                kerberos: settings.kerberos.clone(),
+                host: endpoint.host().to_owned(),
+                bind: settings.channel_binding,
+                seals: match settings.encryption {
+                    Encryption::Auto => clear_text,
+                    Encryption::Always => true,
+                    Encryption::Never => false,
+                },
+            }))),
+        }
+    }
+
+    fn basic(credentials: &Credentials) -> Result<Self, Error> {
+        let unusable = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(
+                ErrorKind::Configuration,
+                "these credentials can't be sent with Basic authentication",
+            )
+            .with_source(error)
+        };
+        let value = basic::write_authorization(credentials).map_err(|error| unusable(error.into()))?;
+        let mut value = HeaderValue::try_from(value.expose()).map_err(|error| unusable(error.into()))?;
+        value.set_sensitive(true);
+        Ok(Self::Header(value))
+    }
+
+    /// Why a host may have refused.
+    pub(crate) fn hint(&self, offered: &[String]) -> &'static str {
+        let offers = |name: &str| offered.iter().any(|offer| offer.eq_ignore_ascii_case(name));
+        match self {
+            Self::None => "this host tells nothing without credentials",
+            Self::Header(_) if !offered.is_empty() && !offers("Basic") => {
+                "the host does not take Basic: use another transport, or switch it on (WSMan:\\localhost\\Service\\Auth\\Basic)"
+            }
+            Self::Header(_) => "check user and password; Basic is for local accounts only, and not for disabled or locked ones",
+            Self::Tokens(tokens) => tokens.hint(offered),
+        }
+    }
+}
+
+impl Tokens {
+    /// The schemes that carry the tokens, the usual one first.
+    pub(crate) fn schemes(&self) -> &'static [Scheme] {
+        match self.transport {
+            Transport::Ntlm => &[Scheme::Negotiate, Scheme::Ntlm],
+            Transport::Kerberos => &[Scheme::Negotiate, Scheme::Kerberos],
+            _ => &[Scheme::Negotiate],
+        }
+    }
+
+    /// Makes a machine for a connection and lets it begin. Kerberos asks its KDC for that, so it runs on a thread of its own.
+    pub(crate) async fn begin(&self, certificate: Option<&[u8]>) -> Result<Begun, Error> {
+        let binding = match certificate {
+            Some(certificate) if self.bind => Some(ChannelBinding::from_certificate_der(certificate).map_err(|error| {
+                Error::new(ErrorKind::Tls, "the host's certificate can't be read for channel binding").with_source(error)
+            })?),
+            _ => None,
+        };
+        if self.transport == Transport::Ntlm {
+            let mut machine: Box<dyn TokenMachine> = Box::new(self.ntlm(binding)?);
+            let step = machine.step(&[]).map_err(|error| self.failed(error))?;
+            return Ok(Begun { machine, step });
+        }
+        let tokens = self.clone();
+        let begun = tokio::task::spawn_blocking(move || tokens.begin_blocking(binding)).await;
+        begun.unwrap_or_else(|error| Err(Error::new(ErrorKind::Unauthorized, "the authentication was interrupted").with_source(error)))
+    }
+
+    fn begin_blocking(&self, binding: Option<ChannelBinding>) -> Result<Begun, Error> {
+        if self.transport == Transport::Kerberos {
+            let mut machine = self.kerberos(binding).map_err(|error| error.into_error(&self.host))?;
+            let step = machine.step(&[]).map_err(|error| self.failed(error))?;
+            return Ok(Begun {
+                machine: Box::new(machine),
+                step,
+            });
+        }
+        let mut machines: Vec<Box<dyn TokenMachine>> = Vec::new();
+        let mut missing = None;
+        if self.kerberos.is_worth_trying(self.credentials.as_ref()) {
+            match self.kerberos(binding.clone()) {
+                Ok(machine) => machines.push(Box::new(machine)),
+                Err(error) => {
+                    let error = error.into_error(&self.host);
+                    tracing::info!(host = %self.host, %error, "no Kerberos");
+                    missing = Some(error);
+                }
+            }
+        }
+        match (&self.credentials, missing) {
+            (Some(_), _) => machines.push(Box::new(self.ntlm(binding)?)),
+            (None, Some(error)) => return Err(error),
+            (None, None) => {}
+        }
+        let mut machine = SpnegoInitiator::new(machines);
+        let step = machine.step(&[]).map_err(|error| self.failed(error))?;
+        for (mechanism, error) in machine.skipped() {
+            tracing::info!(host = %self.host, %mechanism, %error, "mechanism left out");
+        }
+        tracing::debug!(host = %self.host, mechanism = %machine.mechanism(), "negotiation begun");
+        Ok(Begun {
+            machine: Box::new(machine),
+            step,
+        })
+    }
+
+    fn ntlm(&self, binding: Option<ChannelBinding>) -> Result<NtlmInitiator, Error> {
+        let credentials = self
+            .credentials
+            .clone()
+            .ok_or_else(|| Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"))?;
+        let mut random = [0; 24];
+        openssl::rand::rand_bytes(&mut random)
+            .map_err(|error| Error::new(ErrorKind::Configuration, "this machine has no random numbers").with_source(error))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let machine = NtlmInitiator::new(credentials, NtlmEntropy::new(random, now))
+            .target_name(format!("http/{}", self.kerberos.host_name(&self.host)));
+        Ok(match binding {
+            Some(binding) => machine.channel_binding(binding),
+            None => machine,
+        })
+    }
+
+    fn kerberos(&self, binding: Option<ChannelBinding>) -> Result<KerberosInitiator, NoTicket> {
+        winrm_auth::kerberos::available()?;
+        let tickets = self.kerberos.fetch(self.credentials.as_ref())?;
+        let target = self.kerberos.target(&self.host).encrypt(self.seals).channel_binding(binding);
+        let mut machine = KerberosInitiator::new(target, tickets);
+        machine.prepare()?;
+        Ok(machine)
+    }
+
+    /// An authentication that has failed on this side.
+    pub(crate) fn failed(&self, error: winrm_auth::Error) -> Error {
+        let hint = match &error {
+            winrm_auth::Error::Kerberos(error) => error.hint(),
+            _ => None,
+        };
+        let failed = Error::new(
+            ErrorKind::Unauthorized,
+            format!("the {} authentication with {} failed", self.transport, self.host),
+        );
+        match hint {
+            Some(hint) => failed.with_hint(hint).with_source(error),
+            None => failed.with_source(error),
+        }
+    }
+
+    fn hint(&self, offered: &[String]) -> &'static str {
+        let offers = |scheme: &Scheme| offered.iter().any(|offer| offer.eq_ignore_ascii_case(scheme.name()));
+        if !offered.is_empty() && !self.schemes().iter().any(offers) {
+            return "the host does not take this transport: use one that it offers";
+        }
+        match (self.transport, &self.credentials) {
+            (Transport::Kerberos, _) => {
+                "the host could not use the ticket: is it for this host's name (SPN), are the clocks right, and is channel binding possible?"
+            }
+            (_, Some(credentials)) if credentials.domain.is_none() && !credentials.is_principal_name() => {
+                "check user and password; domain accounts are written DOMAIN\\user or user@domain, and disabled or locked ones are refused too"
+            }
+            _ => "check user and password; local accounts are written without a domain, and disabled or locked ones are refused too",
+        }
+    }
+}
+
+/// Why there is no Kerberos.
+enum NoTicket {
+    Kerberos(KerberosError),
+    Kinit(KinitError),
+}
+
+impl From<KerberosError> for NoTicket {
+    fn from(error: KerberosError) -> Self {
+        Self::Kerberos(error)
+    }
+}
+
+impl From<KinitError> for NoTicket {
+    fn from(error: KinitError) -> Self {
+        Self::Kinit(error)
+    }
+}
+
+impl NoTicket {
+    fn into_error(self, host: &str) -> Error {
+        let error = Error::new(ErrorKind::Unauthorized, format!("no Kerberos ticket for {host}"));
+        let hint = match &self {
+            Self::Kerberos(error) => error.hint(),
+            Self::Kinit(error) => error.hint(),
+        };
+        let error = match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        };
+        match self {
+            Self::Kerberos(source) => error.with_source(source),
+            Self::Kinit(source) => error.with_source(source),
+        }
+    }
+}
+
+/// The header that carries a token.
+pub(crate) fn authorization(scheme: &Scheme, token: Vec<u8>) -> Result<HeaderValue, Error> {
+    let value = Authorization::new(scheme.clone(), token).to_string();
+    let mut value =
+        HeaderValue::try_from(value).map_err(|error| Error::new(ErrorKind::Unauthorized, "a token can't be sent").with_source(error))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
