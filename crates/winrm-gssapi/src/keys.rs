@@ -35,15 +35,29 @@ impl core::fmt::Debug for ContextKeys {
 }
 
 impl SecurityContext {
-    /// The encryption type of the context's key, and with it whether
-    /// [`export_keys`](Self::export_keys) is of use; `None` if the library doesn't tell.
+    /// Whether the messages are protected by AES (encryption types 17 to 20) and
+    /// [`export_keys`](Self::export_keys) can take the keys out.
     #[must_use]
-    pub fn encryption_type(&self) -> Option<u32> {
+    pub fn has_aes_keys(&self) -> bool {
+        let functions = &self.library().functions;
+        if functions.gss_krb5_export_lucid_sec_context.is_none() || functions.gss_krb5_free_lucid_sec_context.is_none() {
+            return false;
+        }
+        match self.encryption_type() {
+            Some(number) => (17..=20).contains(&number),
+            // Heimdal doesn't tell. Without padding the message is one of RFC 4121, and a checksum of
+            // 12 bytes, beside header, confounder and the header's copy, have AES types 17 and 18 only.
+            None => self
+                .wrap_iov_length(true, 1)
+                .is_ok_and(|lengths| lengths.header == 3 * 16 + 12 && lengths.padding == 0),
+        }
+    }
+
+    /// The encryption type of the context's key; `None` if the library doesn't tell.
+    fn encryption_type(&self) -> Option<u32> {
         let functions = &self.library().functions;
         let inquire = functions.gss_inquire_sec_context_by_oid?;
         let release = functions.gss_release_buffer_set?;
-        functions.gss_krb5_export_lucid_sec_context?;
-        functions.gss_krb5_free_lucid_sec_context?;
         let mut minor = 0;
         let mut set = ptr::null_mut();
         // SAFETY: the handle is alive, the identifier static; the set is released below.

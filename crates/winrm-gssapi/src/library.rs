@@ -249,6 +249,21 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    #[allow(clippy::print_stderr, reason = "says why it is skipped")]
+    fn heimdal_is_taken_where_it_is_all_there_is() {
+        match Library::open(&["libgssapi_of_nobody.so.7", "libgssapi.so.3"]) {
+            Ok(library) => {
+                assert_eq!(library.implementation(), Implementation::Heimdal);
+                assert_eq!(library.name(), "libgssapi.so.3");
+                assert!(library.has_iov());
+            }
+            Err(Error::LibraryMissing { .. }) => eprintln!("skipped: Heimdal (libgssapi3-heimdal) is not installed"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_library_that_is_no_gssapi_is_refused() {
         let error = Library::open(&["libc.so.6"]).expect_err("the C library has no GSSAPI");
         assert_eq!(

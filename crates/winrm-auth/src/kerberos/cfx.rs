@@ -51,11 +51,6 @@ struct Direction {
 }
 
 impl Cfx {
-    /// Whether messages of this encryption type can be made here.
-    pub(super) fn supports(encryption_type: u32) -> bool {
-        (17..=20).contains(&encryption_type)
-    }
-
     /// `None` if the keys are of no supported type.
     pub(super) fn new(keys: &ContextKeys) -> Option<Self> {
         let profile = Profile::new(keys.encryption_type, &keys.key)?;

@@ -157,7 +157,8 @@ fn signatures_of_clear_text() {
 }
 
 #[test]
-fn keys_of_other_types_are_left_to_the_library() {
-    assert!([16, 21, 23, 25, 26].iter().all(|&number| !Cfx::supports(number)));
-    assert!(Profile::new(18, &[0; 16]).is_none() && Profile::new(23, &[0; 16]).is_none());
+fn keys_of_other_types_or_lengths() {
+    for (number, length) in [(16, 24), (23, 16), (25, 16), (26, 32), (18, 16), (17, 32), (20, 0)] {
+        assert!(Profile::new(number, &vec![0; length]).is_none(), "type {number}, {length} bytes");
+    }
 }

@@ -34,7 +34,7 @@ impl KerberosSealer {
     /// `encrypt` is false where nobody asked for encryption; MIT grants it all the same.
     pub(super) fn new(context: SecurityContext, encrypt: bool) -> Result<Self, KerberosError> {
         let encrypts = encrypt && context.flags().contains(Flags::CONFIDENTIALITY);
-        let protection = if context.encryption_type().is_some_and(Cfx::supports) {
+        let protection = if context.has_aes_keys() {
             let keys = context.export_keys().map_err(KerberosError::Context)?;
             let unusable = winrm_gssapi::Error::State("the library exported a key of the wrong length");
             Protection::Cfx(Cfx::new(&keys).ok_or(KerberosError::Context(unusable))?.into())
