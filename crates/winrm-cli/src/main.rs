@@ -1,2 +1,57 @@
-//! The `winrm` program.
-fn main() {}
+//! The program `winrm`: commands on Windows hosts from anywhere.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod args;
+mod completions;
+mod connection;
+mod demo;
+mod failure;
+mod ping;
+mod printer;
+mod run;
+mod serve;
+
+use args::{Arguments, Verb};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return printer::usage(&error),
+    };
+    printer::log_to_stderr(arguments.verbose, matches!(arguments.verb, Verb::Serve(_)));
+    let outcome = match arguments.verb {
+        Verb::Run(arguments) => on_one_thread(run::run(arguments)),
+        Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
+        Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
+        Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
+        Verb::Completions(arguments) => completions::run(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// A client talks to one host: one thread costs the least.
+fn on_one_thread(verb: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    block_on(tokio::runtime::Builder::new_current_thread(), verb)
+}
+
+fn on_all_cores(verb: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    block_on(tokio::runtime::Builder::new_multi_thread(), verb)
+}
+
+fn block_on(mut builder: tokio::runtime::Builder, verb: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::configuration("no threads can be started").because(error))?;
+    let outcome = runtime.block_on(verb);
+    // A thread may still wait for standard input: nobody wants what it would read.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,312 @@
+//! What a command costs the client, beside the same POSTs over a bare hyper connection; and how fast bytes stream.
+//!
+//! The service and the floor's server are processes of their own, so that the CPU time of this process is the client's.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use winrm::{Client, Credentials, Encryption, Secret};
+use winrm_proto::shell::{
+    CommandRequest, CommandResponse, CommandState, CreateResponse, CreateShell, DeleteResponse, DeleteShell, ReceiveRequest,
+    ReceiveResponse, State, StreamData,
+};
+use winrm_proto::{RequestHeader, ResponseHeader};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const FLOOR: &str = "WINRM_BENCH_FLOOR";
+const PASSWORD: &str = "benchmark";
+const ROUNDS: usize = 9;
+const COMMANDS: u32 = 200;
+const STREAMED: u64 = 500_000_000;
+const ID: &str = "11111111-2222-3333-4444-555555555555";
+
+fn main() -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if std::env::var_os(FLOOR).is_some() {
+        return runtime.block_on(serve_floor());
+    }
+    runtime.block_on(measure())
+}
+
+async fn measure() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let password = folder.path().join("pw");
+    std::fs::write(&password, PASSWORD)?;
+    let service = Served::start(
+        Command::new(env!("CARGO_BIN_EXE_winrm"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--user",
+                "bench",
+                "--allow-unencrypted",
+                "--password-file",
+            ])
+            .arg(&password),
+    )?;
+    let floor = Served::start(Command::new(std::env::current_exe()?).env(FLOOR, "1"))?;
+    let client = Client::builder(&service.url)
+        .credentials(Credentials::parse("bench", Secret::new(PASSWORD))?)
+        .encryption(Encryption::Never)
+        .build()?;
+    commands(&client, &floor.url).await?;
+    output(&client, &service).await?;
+    input(&client, &service).await?;
+    client.close().await;
+    Ok(())
+}
+
+async fn commands(client: &Client, floor: &str) -> Outcome {
+    let sizes = Sizes::of_a_command()?;
+    let mut bare = Bare::connect(floor).await?;
+    let shell = client.shell().open().await?;
+    let (mut full, mut full_floor, mut kept, mut kept_floor) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..=ROUNDS {
+        full.push(per_command(async || client.command("true").output().await.map(drop)).await?);
+        full_floor.push(floor_round(&mut bare, &sizes.full).await?);
+        kept.push(per_command(async || shell.command("true").output().await.map(drop)).await?);
+        kept_floor.push(floor_round(&mut bare, &sizes.kept).await?);
+    }
+    shell.close().await?;
+    println!("client CPU for one command over Basic/http, medians of {ROUNDS} rounds of {COMMANDS} (least to most):");
+    row("full command", &full, &full_floor, sizes.full.len());
+    row("on a kept shell", &kept, &kept_floor, sizes.kept.len());
+    Ok(())
+}
+
+async fn output(client: &Client, service: &Served) -> Outcome {
+    let begin = (Instant::now(), cpu());
+    let mut child = client.command(format!("head -c {STREAMED} /dev/zero")).spawn().await?;
+    let mut output = child.stdout.take().ok_or("no output")?;
+    let mut buffer = vec![0; 256 * 1024];
+    let mut total = 0;
+    loop {
+        match output.read(&mut buffer).await? {
+            0 => break,
+            read => total += read as u64,
+        }
+    }
+    child.wait().await?;
+    assert_eq!(total, STREAMED, "bytes were lost");
+    rate("output of a command", begin, service)
+}
+
+async fn input(client: &Client, service: &Served) -> Outcome {
+    let begin = (Instant::now(), cpu());
+    let mut child = client.command("cat > /dev/null").stdin(winrm::Stdio::piped()).spawn().await?;
+    let mut input = child.stdin.take().ok_or("no input")?;
+    let buffer = vec![0; 256 * 1024];
+    let mut left = STREAMED;
+    while left > 0 {
+        let piece = usize::try_from(left)?.min(buffer.len());
+        input.write_all(&buffer[..piece]).await?;
+        left -= piece as u64;
+    }
+    input.shutdown().await?;
+    drop(input);
+    child.wait().await?;
+    rate("input of a command", begin, service)
+}
+
+fn rate(name: &str, (begin, cpu_before): (Instant, Duration), service: &Served) -> Outcome {
+    let (wall, cpu) = (begin.elapsed().as_secs_f64(), (cpu() - cpu_before).as_secs_f64());
+    let (client, service) = (peak_megabytes("self")?, peak_megabytes(&service.child.id().to_string())?);
+    println!(
+        "{name}: {:.0} MB/s ({} MB in {wall:.2} s, client CPU {cpu:.2} s)",
+        STREAMED as f64 / 1e6 / wall,
+        STREAMED / 1_000_000
+    );
+    println!("  peak resident size: client {client} MB, service {service} MB");
+    Ok(())
+}
+
+/// The CPU time this process has used.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Milliseconds of CPU for one command, over a round of them.
+async fn per_command(run: impl AsyncFn() -> Result<(), winrm::Error>) -> Outcome<f64> {
+    let before = cpu();
+    for _ in 0..COMMANDS {
+        run().await?;
+    }
+    Ok((cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS))
+}
+
+async fn floor_round(bare: &mut Bare, sizes: &[(usize, usize)]) -> Outcome<f64> {
+    let before = cpu();
+    for _ in 0..COMMANDS {
+        for &(request, response) in sizes {
+            bare.post(request, response).await?;
+        }
+    }
+    Ok((cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS))
+}
+
+fn row(name: &str, ours: &[f64], floor: &[f64], posts: usize) {
+    // The first round warms up.
+    let spread = |values: &[f64]| {
+        let mut values = values[1..].to_vec();
+        values.sort_by(f64::total_cmp);
+        (values[values.len() / 2], values[0], values[values.len() - 1])
+    };
+    let ratios: Vec<f64> = ours.iter().zip(floor).map(|(ours, floor)| ours / floor).collect();
+    let ((ours, least, most), (floor, ..), (ratio, ratio_least, ratio_most)) = (spread(ours), spread(floor), spread(&ratios));
+    println!("  {name:<16} {ours:.3} ms ({least:.3} to {most:.3}); {posts} bare POSTs {floor:.3} ms");
+    println!("  {:<16} ratio {ratio:.2} ({ratio_least:.2} to {ratio_most:.2})", "");
+}
+
+fn peak_megabytes(process: &str) -> Outcome<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or("no peak in the process's status")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1024)
+}
+
+/// A server in a process of its own, ended when dropped.
+struct Served {
+    child: Child,
+    url: String,
+}
+
+impl Served {
+    fn start(command: &mut Command) -> Outcome<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let url = line
+            .trim()
+            .strip_prefix("listening ")
+            .ok_or_else(|| format!("the server said {line:?}"))?;
+        Ok(Self {
+            url: url.to_owned(),
+            child,
+        })
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The sizes of a command's requests and answers, headers of HTTP left out.
+struct Sizes {
+    full: Vec<(usize, usize)>,
+    kept: Vec<(usize, usize)>,
+}
+
+impl Sizes {
+    fn of_a_command() -> Outcome<Self> {
+        let mut header = RequestHeader::new("http://127.0.0.1:12345/wsman");
+        header.session_id = Some(format!("uuid:{ID}"));
+        let message = format!("uuid:{ID}");
+        let answer = ResponseHeader {
+            message_id: message.clone(),
+            relates_to: Some(message.clone()),
+        };
+        let mut create = CreateShell::default();
+        (create.codepage, create.no_profile) = (Some(65_001), Some(false));
+        let mut created = CreateResponse::default();
+        (created.shell_id, created.address, created.resource_uri) = (ID.into(), header.to.clone(), winrm_proto::ns::SHELL_CMD.into());
+        let receive = ReceiveRequest {
+            shell_id: ID.into(),
+            command_id: Some(ID.into()),
+            streams: vec!["stdout".into(), "stderr".into()],
+            keep_alive: true,
+        };
+        let end = |name: &str| StreamData {
+            name: name.into(),
+            command_id: Some(ID.into()),
+            data: Bytes::new(),
+            end: true,
+        };
+        let received = ReceiveResponse {
+            streams: vec![end("stdout"), end("stderr")],
+            state: Some(CommandState {
+                command_id: Some(ID.into()),
+                state: State::Done,
+                exit_code: Some(0),
+            }),
+        };
+        let kept = vec![
+            (
+                CommandRequest::new(ID, "true").write(&header, &message)?.len(),
+                CommandResponse { command_id: ID.into() }.write(&answer)?.len(),
+            ),
+            (receive.write(&header, &message)?.len(), received.write(&answer)?.len()),
+        ];
+        let mut full = vec![(create.write(&header, &message)?.len(), created.write(&answer)?.len())];
+        full.extend(&kept);
+        full.push((
+            DeleteShell::new(ID).write(&header, &message)?.len(),
+            DeleteResponse.write(&answer)?.len(),
+        ));
+        Ok(Self { full, kept })
+    }
+}
+
+/// One connection of hyper's and nothing above it.
+struct Bare {
+    sender: http1::SendRequest<Full<Bytes>>,
+}
+
+impl Bare {
+    async fn connect(url: &str) -> Outcome<Self> {
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender })
+    }
+
+    async fn post(&mut self, request: usize, response: usize) -> Outcome {
+        let request = Request::post(format!("/{response}"))
+            .header("host", "127.0.0.1")
+            .header("content-type", "application/soap+xml;charset=UTF-8")
+            .header("authorization", "Basic YmVuY2g6YmVuY2htYXJr")
+            .body(Full::from(vec![b'x'; request]))?;
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?.into_body().collect().await?.to_bytes();
+        assert_eq!(answer.len(), response, "another answer");
+        Ok(())
+    }
+}
+
+/// Answers `POST /N` with N bytes.
+async fn serve_floor() -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("listening http://{}", listener.local_addr()?);
+    std::io::stdout().flush()?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
+            let length = request.uri().path()[1..].parse().unwrap_or(0);
+            let _ = request.into_body().collect().await;
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(vec![b'y'; length])))
+        });
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}

@@ -1,0 +1,188 @@
+//! From the connection's flags to a client.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use winrm::{CertificateCheck, Client, Credentials, Endpoint, Secret};
+
+use crate::args::ConnectionArguments;
+use crate::failure::Failure;
+
+/// The environment variable that may hold the password.
+pub(crate) const PASSWORD_VARIABLE: &str = "WINRM_PASSWORD";
+
+/// A client for the target, and the user it connects as. `needs_user`: whether there is nothing to do without one.
+pub(crate) fn client(target: &str, arguments: &ConnectionArguments, needs_user: bool) -> Result<(Client, Option<String>), Failure> {
+    let (endpoint, user) = endpoint(target, arguments)?;
+    let user = arguments.user.clone().or(user);
+    let mut builder = Client::builder(&endpoint.to_string())
+        .transport(arguments.transport)
+        .encryption(arguments.encryption)
+        .certificates(certificates(arguments)?)
+        .connect_timeout(arguments.connect_timeout)
+        .operation_timeout(arguments.operation_timeout)
+        .read_timeout(arguments.read_timeout)
+        .retries(arguments.retries);
+    if let Some(name) = &arguments.hostname_override {
+        builder = builder.server_name(name);
+    }
+    match &user {
+        Some(user) => {
+            let password = password(user, &endpoint.to_string(), arguments)?;
+            let credentials =
+                Credentials::parse(user, password).map_err(|error| Failure::configuration(format!("the user {user:?}")).because(error))?;
+            builder = builder.credentials(credentials);
+        }
+        None if needs_user => {
+            return Err(Failure::configuration(format!("no user for {endpoint}")).hint("name one with -u/--user, or write USER@HOST"));
+        }
+        None => {}
+    }
+    Ok((builder.build()?, user))
+}
+
+fn endpoint(target: &str, arguments: &ConnectionArguments) -> Result<(Endpoint, Option<String>), Failure> {
+    let (mut endpoint, user) =
+        Endpoint::parse(target).map_err(|error| Failure::configuration(format!("the target {target:?}")).because(error))?;
+    if let Some(scheme) = arguments.scheme {
+        let scheme = winrm::Scheme::from(scheme);
+        let default_port = endpoint.port() == endpoint.scheme().default_port();
+        endpoint = endpoint.with_scheme(scheme);
+        if default_port {
+            endpoint = endpoint.with_port(scheme.default_port());
+        }
+    }
+    if let Some(port) = arguments.port {
+        endpoint = endpoint.with_port(port);
+    }
+    if let Some(path) = &arguments.path {
+        endpoint = endpoint.with_path(path);
+    }
+    Ok((endpoint, user))
+}
+
+fn certificates(arguments: &ConnectionArguments) -> Result<CertificateCheck, Failure> {
+    if arguments.insecure {
+        return Ok(CertificateCheck::Ignore);
+    }
+    if let Some(ca) = &arguments.ca {
+        return Ok(CertificateCheck::Authorities(ca.clone()));
+    }
+    let Some(fingerprint) = &arguments.fingerprint else {
+        return Ok(CertificateCheck::System);
+    };
+    match parse_fingerprint(fingerprint) {
+        Some(digest) => Ok(CertificateCheck::Pinned(digest)),
+        None => Err(Failure::configuration(format!("{fingerprint:?} is no SHA-256 fingerprint"))
+            .hint("it has 64 hexadecimal digits: openssl x509 -in CERT -noout -fingerprint -sha256")),
+    }
+}
+
+fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|character| !matches!(character, ':' | ' ' | '-'))
+        .map(|character| character.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect();
+    if digits.len() == 64 { bytes.try_into().ok() } else { None }
+}
+
+fn password(user: &str, endpoint: &str, arguments: &ConnectionArguments) -> Result<Secret, Failure> {
+    if let Some(file) = &arguments.connection_password_file {
+        return password_from_file(file);
+    }
+    if !arguments.ask_pass
+        && let Some(password) = password_from_environment()?
+    {
+        return Ok(password);
+    }
+    prompt(&format!("Password of {user} at {endpoint}: "))
+}
+
+/// The first line of a file.
+pub(crate) fn password_from_file(file: &Path) -> Result<Secret, Failure> {
+    let fail = || Failure::configuration(format!("the password can't be read from {}", file.display()));
+    let text = Secret::new(std::fs::read_to_string(file).map_err(|error| fail().because(error))?);
+    let line = text.expose().lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(fail().hint("the file's first line is empty; the password has to stand on it"));
+    }
+    Ok(Secret::new(line))
+}
+
+/// The password of the environment, if it holds one.
+pub(crate) fn password_from_environment() -> Result<Option<Secret>, Failure> {
+    match std::env::var(PASSWORD_VARIABLE) {
+        Ok(password) => Ok(Some(Secret::new(password))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::configuration(format!("{PASSWORD_VARIABLE} is not valid UTF-8"))),
+    }
+}
+
+fn prompt(question: &str) -> Result<Secret, Failure> {
+    let no_terminal = || {
+        Failure::configuration("no password, and no terminal to ask for it")
+            .hint(format!("give --connection-password-file FILE, or set {PASSWORD_VARIABLE}"))
+    };
+    if !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() {
+        return Err(no_terminal());
+    }
+    // The prompt goes to the terminal itself, so that standard input and output stay the command's.
+    rpassword::prompt_password(question)
+        .map(Secret::new)
+        .map_err(|error| no_terminal().because(error))
+}
+
+/// A password of 20 letters and digits that no two look alike in: about 115 bits.
+pub(crate) fn random_password() -> Result<Secret, Failure> {
+    const ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
+    let mut password = String::with_capacity(20);
+    let mut random = [0; 64];
+    while password.len() < 20 {
+        openssl::rand::rand_bytes(&mut random).map_err(|error| Failure::configuration("no random password can be made").because(error))?;
+        // Bytes that would make some letters likelier are left out.
+        let even = random
+            .iter()
+            .filter(|byte| usize::from(**byte) < 256 / ALPHABET.len() * ALPHABET.len());
+        password.extend(
+            even.map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+                .take(20 - password.len()),
+        );
+    }
+    Ok(Secret::new(password))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_with_and_without_colons() {
+        let plain = "00ff".repeat(16);
+        let expected: [u8; 32] = std::array::from_fn(|index| if index % 2 == 0 { 0 } else { 0xFF });
+        assert_eq!(parse_fingerprint(&plain), Some(expected));
+        assert_eq!(parse_fingerprint(&"00:FF:".repeat(16)), Some(expected));
+        for bad in ["", "00ff", &"0".repeat(63), &"0".repeat(66), &"xy".repeat(32)] {
+            assert_eq!(parse_fingerprint(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_a_files_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |content: &str| {
+            let file = folder.path().join("pw");
+            std::fs::write(&file, content).unwrap();
+            password_from_file(&file).map(|password| password.expose().to_owned()).ok()
+        };
+        assert_eq!(read("pä ss \n").as_deref(), Some("pä ss "));
+        assert_eq!(read("x\r\nsecond\r\n").as_deref(), Some("x"));
+        assert_eq!(read("x").as_deref(), Some("x"));
+        assert_eq!(read(""), None);
+        assert_eq!(read("\nx"), None);
+    }
+}

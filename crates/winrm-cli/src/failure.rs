@@ -1,0 +1,105 @@
+//! What ends the program: a sentence, what stands behind it, a hint, and the exit status.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::printer;
+
+/// A failure that a person reads.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: Status,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+/// The program's own exit statuses; a command's own status is not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Usage and configuration.
+    Configuration = 1,
+    /// The host was reached, and the command failed there without an exit code.
+    Failed = 2,
+    /// The host can't be reached, or doesn't let us in.
+    Unreachable = 4,
+    /// The command's deadline passed; the number is that of timeout(1).
+    Deadline = 124,
+    /// Ended by Ctrl-C.
+    Interrupted = 130,
+    /// The reader of our output has gone.
+    BrokenPipe = 141,
+    /// Ended by SIGTERM.
+    Terminated = 143,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(Status::Configuration, message)
+    }
+
+    /// Adds an error and all that stands behind it.
+    pub(crate) fn because(mut self, error: impl Error) -> Self {
+        self.causes.push(error.to_string());
+        let mut source = error.source();
+        while let Some(error) = source {
+            self.causes.push(error.to_string());
+            source = error.source();
+        }
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints the failure on standard error.
+    pub(crate) fn report(self) -> ExitCode {
+        let mut text = self.message;
+        for cause in self.causes {
+            // A level that only repeats the one above it tells nobody anything.
+            if !text.ends_with(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+        }
+        printer::error(&text, self.hint.as_deref());
+        self.status.into()
+    }
+}
+
+impl From<winrm::Error> for Failure {
+    fn from(error: winrm::Error) -> Self {
+        use winrm::ErrorKind as Kind;
+        let status = match error.kind() {
+            Kind::Configuration | Kind::Input => Status::Configuration,
+            Kind::Deadline => Status::Deadline,
+            Kind::Fault => Status::Failed,
+            _ => Status::Unreachable,
+        };
+        let mut failure = Self::new(status, error.to_string());
+        failure.hint = error.hint().map(str::to_owned);
+        let mut source = error.source();
+        while let Some(cause) = source {
+            failure.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        failure
+    }
+}

@@ -1,0 +1,68 @@
+//! `winrm ping`
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::args::{Format, PingArguments};
+use crate::connection;
+use crate::failure::Failure;
+use crate::printer;
+
+pub(crate) async fn run(arguments: PingArguments) -> Result<ExitCode, Failure> {
+    let (client, user) = connection::client(&arguments.target, &arguments.connection, false)?;
+    let begin = Instant::now();
+    let anonymous = client.identify().await?;
+    let first = begin.elapsed();
+    let proof = match user {
+        Some(_) => Some(client.ping().await),
+        None => None,
+    };
+    client.close().await;
+
+    let endpoint = client.endpoint();
+    let transport = arguments.connection.transport;
+    let known = proof.as_ref().and_then(|proof| proof.as_ref().ok());
+    // Hosts tell their version only to those who have authenticated.
+    let identity = known.map_or(&anonymous, |ping| &ping.identity);
+    match arguments.format {
+        Format::Text => {
+            printer::marked(
+                true,
+                "ok",
+                &format!("{endpoint} is WinRM, and answered in {} with the connection", milliseconds(first)),
+            );
+            printer::line(&format!("   product     {} {}", identity.vendor, identity.version));
+            printer::line(&format!("   protocol    {}", identity.protocol_version));
+            match (&proof, &user) {
+                (Some(Ok(ping)), Some(user)) => {
+                    printer::marked(true, "ok", &format!("{transport} lets {user} in"));
+                    printer::line(&format!("   round trip  {}", milliseconds(ping.round_trip)));
+                }
+                (Some(Err(_)), Some(user)) => printer::marked(false, "no", &format!("{transport} does not let {user} in")),
+                _ => printer::line("   no user was given: authentication was not tried"),
+            }
+        }
+        Format::Json => {
+            let record = serde_json::json!({
+                "endpoint": endpoint.to_string(),
+                "vendor": identity.vendor,
+                "version": identity.version,
+                "protocol_version": identity.protocol_version,
+                "connect_ms": first.as_secs_f64() * 1e3,
+                "round_trip_ms": known.map(|ping| ping.round_trip.as_secs_f64() * 1e3),
+                "user": user,
+                "transport": transport.to_string(),
+                "authenticated": proof.as_ref().map(Result::is_ok),
+            });
+            printer::line(&record.to_string());
+        }
+    }
+    match proof {
+        Some(Err(error)) => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,185 @@
+//! `winrm run`: one host, as ssh does it.
+
+use std::io::{ErrorKind, IsTerminal as _};
+use std::process::ExitCode;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use winrm::{Child, ChildStdin, Client, Command, Signal, Stdio};
+
+use crate::args::{RunArguments, ShellArguments};
+use crate::connection;
+use crate::failure::{Failure, Status};
+use crate::printer;
+
+/// How much is read from standard input, and from the host, at once.
+const PIECE: usize = 256 * 1024;
+
+pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
+    let (client, _) = connection::client(&arguments.target, &arguments.connection, true)?;
+    let pass_stdin = !arguments.no_stdin && !std::io::stdin().is_terminal();
+    let mut command = command(&client, &arguments.command, &arguments.shell);
+    if let Some(timeout) = arguments.timeout {
+        command.timeout(timeout);
+    }
+    command.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
+    let outcome = run_to_its_end(command, pass_stdin).await;
+    client.close().await;
+    outcome
+}
+
+fn command(client: &Client, words: &[String], shell: &ShellArguments) -> Command {
+    let (program, arguments) = words
+        .split_first()
+        .map_or(("", &[][..]), |(program, arguments)| (program.as_str(), arguments));
+    let mut command = client.command(program);
+    command
+        .args(arguments)
+        .envs(shell.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        .codepage(shell.codepage)
+        .no_profile(shell.no_profile)
+        .console_mode_stdin(shell.console_stdin)
+        .skip_cmd_shell(shell.skip_cmd_shell);
+    if let Some(directory) = &shell.directory {
+        command.current_dir(directory);
+    }
+    if let Some(idle_timeout) = shell.idle_timeout {
+        command.idle_timeout(idle_timeout);
+    }
+    command
+}
+
+/// What ended the program before the command ended by itself.
+enum Cut {
+    Interrupted,
+    Terminated,
+    Output(std::io::Error),
+}
+
+async fn run_to_its_end(mut command: Command, pass_stdin: bool) -> Result<ExitCode, Failure> {
+    let signals = Signals::new()?;
+    // Before the command runs there is nothing to signal: Ctrl-C just ends.
+    let mut child = tokio::select! {
+        child = command.spawn() => child?,
+        () = signals.interrupted() => return Ok(Status::Interrupted.into()),
+        () = signals.terminated() => return Ok(Status::Terminated.into()),
+    };
+    if pass_stdin && let Some(stdin) = child.stdin.take() {
+        // Reading standard input can't be cancelled: it ends with the program.
+        tokio::spawn(feed(stdin));
+    }
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // One that fails ends the other: nobody waits for a stream beside a closed one.
+    let copies = async { tokio::try_join!(copy(stdout, tokio::io::stdout()), copy(stderr, tokio::io::stderr())) };
+    let cut = tokio::select! {
+        copied = copies => copied.err().map(Cut::Output),
+        cut = interruptions(&signals, &child) => Some(cut),
+    };
+    match cut {
+        None => Ok(exit_code(child.wait().await?.code())),
+        Some(Cut::Interrupted) => end(child, Status::Interrupted).await,
+        Some(Cut::Terminated) => end(child, Status::Terminated).await,
+        Some(Cut::Output(error)) if error.kind() == ErrorKind::BrokenPipe => end(child, Status::BrokenPipe).await,
+        // The host's trouble comes through the same stream: the child knows more about it.
+        Some(Cut::Output(error)) => match child.wait().await {
+            Err(trouble) => Err(trouble.into()),
+            Ok(_) => Err(Failure::new(Status::Failed, "the command's output can't be written").because(error)),
+        },
+    }
+}
+
+/// The first Ctrl-C goes to the command, a second one and SIGTERM end the program.
+async fn interruptions(signals: &Signals, child: &Child) -> Cut {
+    tokio::select! {
+        () = signals.terminated() => return Cut::Terminated,
+        () = signals.interrupted() => {}
+    }
+    printer::note("winrm: sent Ctrl-C to the command; again to end here");
+    let told = child.signal(Signal::CtrlC);
+    tokio::select! {
+        // When the host can't be told any more, the first one ends the program too.
+        Err(_) = told => Cut::Interrupted,
+        () = signals.interrupted() => Cut::Interrupted,
+        () = signals.terminated() => Cut::Terminated,
+    }
+}
+
+/// Ends the command on the host, and the program. Another Ctrl-C doesn't wait for the host.
+async fn end(mut child: Child, status: Status) -> Result<ExitCode, Failure> {
+    let signals = Signals::new()?;
+    tokio::select! {
+        outcome = child.kill() => {
+            if let Err(error) = outcome {
+                printer::warning(&format!("the command may still run on the host: {error}"));
+            }
+        }
+        () = signals.interrupted() => printer::warning("the command may still run on the host"),
+    }
+    Ok(status.into())
+}
+
+fn exit_code(code: Option<u32>) -> ExitCode {
+    match code {
+        Some(code) => ExitCode::from(u8::try_from(code).unwrap_or_else(|_| {
+            printer::note(&format!("winrm: the command's exit code is {} (0x{code:08X})", code.cast_signed()));
+            u8::MAX
+        })),
+        None => {
+            printer::warning("the host told no exit code");
+            Status::Failed.into()
+        }
+    }
+}
+
+async fn feed(mut stdin: ChildStdin) {
+    let mut source = tokio::io::stdin();
+    let mut buffer = vec![0; PIECE];
+    // The command may end without reading its input: that is no error here, as it is none for a pipe in a shell.
+    while let Ok(read @ 1..) = source.read(&mut buffer).await {
+        if stdin.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+async fn copy(source: Option<impl AsyncRead + Unpin>, mut target: impl AsyncWrite + Unpin) -> std::io::Result<()> {
+    let Some(mut source) = source else { return Ok(()) };
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let read = source.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        target.write_all(&buffer[..read]).await?;
+        // What the command has said is shown at once.
+        target.flush().await?;
+    }
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+    terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            let stream =
+                tokio::signal::unix::signal(kind).map_err(|error| Failure::configuration("signals can't be caught").because(error))?;
+            Ok::<_, Failure>(tokio::sync::Mutex::new(stream))
+        };
+        Ok(Self {
+            interrupt: listen(tokio::signal::unix::SignalKind::interrupt())?,
+            terminate: listen(tokio::signal::unix::SignalKind::terminate())?,
+        })
+    }
+
+    async fn interrupted(&self) {
+        self.interrupt.lock().await.recv().await;
+    }
+
+    async fn terminated(&self) {
+        self.terminate.lock().await.recv().await;
+    }
+}

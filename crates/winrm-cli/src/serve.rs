@@ -1,0 +1,138 @@
+//! `winrm serve`
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use winrm::{Credentials, Secret};
+use winrm_server::{Identity, Quotas, Server, Users};
+
+use crate::args::{QuotaArguments, ServeArguments};
+use crate::connection::{PASSWORD_VARIABLE, password_from_environment, password_from_file, random_password};
+use crate::failure::{Failure, Status};
+use crate::printer;
+
+pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
+    let mut builder = Server::builder()
+        .users(users(&arguments)?)
+        .authentication(arguments.auth.clone())
+        .allow_unencrypted(arguments.allow_unencrypted)
+        .quotas(quotas(&arguments.quotas));
+    if arguments.listen.is_empty() && arguments.tls_listen.is_empty() {
+        builder = builder.listen(([127, 0, 0, 1], 5985).into());
+    }
+    for address in &arguments.listen {
+        builder = builder.listen(*address);
+    }
+    for address in &arguments.tls_listen {
+        builder = builder.tls_listen(*address);
+    }
+    if let (Some(cert), Some(key)) = (&arguments.cert, &arguments.key) {
+        builder = builder.tls_identity(Identity::from_pem(&read(cert)?, &read(key)?).map_err(|error| {
+            Failure::configuration(format!("the certificate {} with the key {}", cert.display(), key.display())).because(error)
+        })?);
+    }
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| Failure::configuration("signals can't be caught").because(error))?;
+    let server = builder
+        .bind()
+        .await
+        .map_err(|error| Failure::configuration("the service can't start").because(error))?;
+    for address in server.addresses() {
+        if !address.ip().is_loopback() {
+            printer::warning(&format!(
+                "{address} can be reached from other machines: whoever has a password runs commands here"
+            ));
+        }
+    }
+    if arguments.allow_unencrypted {
+        printer::warning("clear text is allowed over http: passwords and output can be read on the way");
+    }
+    if let Some(file) = &arguments.cert_out {
+        write_certificate(&server, file)?;
+    }
+    for url in server.urls() {
+        printer::line(&format!("listening {url}"));
+    }
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    server
+        .serve(shutdown)
+        .await
+        .map_err(|error| Failure::new(Status::Failed, "the service has ended").because(error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| Failure::configuration(format!("{} can't be read", file.display())).because(error))
+}
+
+fn write_certificate(server: &Server, file: &Path) -> Result<(), Failure> {
+    let certificate = server
+        .certificate_pem()
+        .ok_or_else(|| Failure::configuration("there is no certificate to write").hint("--cert-out goes with --tls-listen"))?;
+    std::fs::write(file, certificate).map_err(|error| Failure::configuration(format!("{} can't be written", file.display())).because(error))
+}
+
+fn users(arguments: &ServeArguments) -> Result<Users, Failure> {
+    if let Some(file) = &arguments.users {
+        let text = Secret::new(
+            String::from_utf8(read(file)?)
+                .map_err(|error| Failure::configuration(format!("{} is not valid UTF-8", file.display())).because(error.utf8_error()))?,
+        );
+        return Users::parse(text.expose()).map_err(|error| Failure::configuration(file.display().to_string()).because(error));
+    }
+    let (name, password) = match &arguments.user {
+        Some(name) => {
+            let password = match &arguments.password_file {
+                Some(file) => password_from_file(file)?,
+                None => password_from_environment()?.ok_or_else(|| {
+                    Failure::configuration(format!("no password for {name}"))
+                        .hint(format!("give --password-file FILE, or set {PASSWORD_VARIABLE}"))
+                })?,
+            };
+            (name.as_str(), password)
+        }
+        None => {
+            let password = random_password()?;
+            announce("winrm", &password);
+            ("winrm", password)
+        }
+    };
+    let credentials =
+        Credentials::parse(name, password).map_err(|error| Failure::configuration(format!("the user {name:?}")).because(error))?;
+    let mut users = Users::new();
+    users.add(credentials);
+    Ok(users)
+}
+
+/// The one place where a password is printed: nobody else knows it.
+fn announce(user: &str, password: &Secret) {
+    printer::note(&format!("user {user}, password {}", password.expose()));
+    if !std::io::stderr().is_terminal() {
+        printer::note("(made for this run; choose your own with --user and --password-file, or --users)");
+    }
+}
+
+fn quotas(arguments: &QuotaArguments) -> Quotas {
+    let mut quotas = Quotas::default();
+    let mut set = |target: &mut u32, value: Option<u32>| {
+        if let Some(value) = value {
+            *target = value;
+        }
+    };
+    set(&mut quotas.max_envelope_size_kb, arguments.max_envelope_size);
+    set(&mut quotas.max_shells_per_user, arguments.max_shells_per_user);
+    set(&mut quotas.max_processes_per_shell, arguments.max_processes_per_shell);
+    set(&mut quotas.max_concurrent_operations_per_user, arguments.max_operations_per_user);
+    set(&mut quotas.max_connections, arguments.max_connections);
+    if let Some(idle_timeout) = arguments.idle_timeout {
+        quotas.idle_timeout = idle_timeout;
+    }
+    quotas
+}
