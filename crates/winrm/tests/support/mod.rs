@@ -21,6 +21,8 @@ pub(crate) struct Seen {
     /// Request line and headers, names in lower case.
     pub(crate) head: String,
     pub(crate) body: String,
+    /// The body, where it is no text.
+    pub(crate) raw: Vec<u8>,
 }
 
 impl Seen {
@@ -203,13 +205,15 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8
             return None;
         }
     }
-    let body = String::from_utf8(buffer[head_end..head_end + length].to_vec()).unwrap();
+    let raw = buffer[head_end..head_end + length].to_vec();
+    let body = String::from_utf8_lossy(&raw).into_owned();
     buffer.drain(..head_end + length);
     Some(Seen {
         connection: 0,
         number: 0,
         head,
         body,
+        raw,
     })
 }
 
