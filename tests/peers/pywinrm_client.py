@@ -1,6 +1,8 @@
 """pywinrm as a client of our service."""
 
+import hashlib
 import os
+import threading
 import warnings
 
 import requests.exceptions
@@ -94,10 +96,31 @@ def _():
     expect(run("cat", stdin=[data]), (data, b"", 0))
 
 
-@cases.case("800 kB of standard input and back")
+@cases.case("2 MB of standard input")
 def _():
-    pieces = [os.urandom(100_000) for _ in range(8)]
-    expect(run("cat", stdin=pieces), (b"".join(pieces), b"", 0))
+    pieces = [os.urandom(100_000) for _ in range(20)]
+    wanted = hashlib.sha256(b"".join(pieces)).hexdigest()
+    expect(run("sha256sum", stdin=pieces), (f"{wanted}  -\n".encode(), b"", 0))
+
+
+@cases.case("2 MB of standard input and back, at the same time")
+def _():
+    # The command's output has to be taken while its input is sent: from another connection, as a session of this client
+    # does one thing at a time.
+    client, sender = protocol(), protocol()
+    pieces = [os.urandom(100_000) for _ in range(20)]
+    shell = client.open_shell()
+    command = client.run_command(shell, "cat", console_mode_stdin=False)
+
+    def send():
+        for number, piece in enumerate(pieces, 1):
+            sender.send_command_input(shell, command, piece, end=number == len(pieces))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    expect(client.get_command_output(shell, command), (b"".join(pieces), b"", 0))
+    thread.join()
+    client.close_shell(shell)
 
 
 @cases.case("environment")

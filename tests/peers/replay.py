@@ -177,6 +177,8 @@ class Host:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # A client that goes without closing its connections is none of this host's troubles.
+        self.server.handle_error = lambda *_: None
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/wsman"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -41,7 +41,7 @@ fn pywinrm() {
     let Some(python) = peer::variable("pywinrm", "WINRM_TEST_PYTHON") else {
         return;
     };
-    client("pywinrm", 39, peer::script(python, "pywinrm_client.py"));
+    client("pywinrm", 40, peer::script(python, "pywinrm_client.py"));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn pypsrp() {
     let Some(python) = peer::variable("pypsrp", "WINRM_TEST_PYTHON") else {
         return;
     };
-    client("pypsrp", 32, peer::script(python, "pypsrp_client.py"));
+    client("pypsrp", 33, peer::script(python, "pypsrp_client.py"));
 }
 
 #[test]

@@ -52,6 +52,8 @@ impl Service {
             .arg(&certificate)
             .args(args)
             .env("PATH", path_with_powershell())
+            // A command that writes files without saying where writes them there.
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log).unwrap())
