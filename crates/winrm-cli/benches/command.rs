@@ -77,10 +77,12 @@ async fn commands(client: &Client, floor: &str) -> Outcome {
     let shell = client.shell().open().await?;
     let (mut full, mut full_floor, mut kept, mut kept_floor) = (vec![], vec![], vec![], vec![]);
     for _ in 0..=ROUNDS {
-        full.push(per_command(async || client.command("true").output().await.map(drop)).await?);
-        full_floor.push(floor_round(&mut bare, &sizes.full).await?);
-        kept.push(per_command(async || shell.command("true").output().await.map(drop)).await?);
-        kept_floor.push(floor_round(&mut bare, &sizes.kept).await?);
+        let (cost, wall) = per_command(async || client.command("true").output().await.map(drop)).await?;
+        full.push(cost);
+        full_floor.push(floor_round(&mut bare, &sizes.full, wall).await?);
+        let (cost, wall) = per_command(async || shell.command("true").output().await.map(drop)).await?;
+        kept.push(cost);
+        kept_floor.push(floor_round(&mut bare, &sizes.kept, wall).await?);
     }
     shell.close().await?;
     println!("client CPU for one command over Basic/http, medians of {ROUNDS} rounds of {COMMANDS} (least to most):");
@@ -141,20 +143,27 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Milliseconds of CPU for one command, over a round of them.
-async fn per_command(run: impl AsyncFn() -> Result<(), winrm::Error>) -> Outcome<f64> {
-    let before = cpu();
+/// Milliseconds of CPU for one command over a round of them, and how long one took.
+async fn per_command(run: impl AsyncFn() -> Result<(), winrm::Error>) -> Outcome<(f64, Duration)> {
+    let (before, begin) = (cpu(), Instant::now());
     for _ in 0..COMMANDS {
         run().await?;
     }
-    Ok((cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS))
+    Ok((
+        (cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS),
+        begin.elapsed() / COMMANDS,
+    ))
 }
 
-async fn floor_round(bare: &mut Bare, sizes: &[(usize, usize)]) -> Outcome<f64> {
+/// Milliseconds of CPU for the POSTs of one command. The server takes as long for them as the host does for the command:
+/// a process that has slept pays for waking up, and the floor has to pay the same.
+async fn floor_round(bare: &mut Bare, sizes: &[(usize, usize)], wall: Duration) -> Outcome<f64> {
     let before = cpu();
     for _ in 0..COMMANDS {
-        for &(request, response) in sizes {
-            bare.post(request, response).await?;
+        for (index, &(request, response)) in sizes.iter().enumerate() {
+            let receive = sizes.len().min(3) - 1;
+            bare.post(request, response, if index == receive { wall } else { Duration::ZERO })
+                .await?;
         }
     }
     Ok((cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS))
@@ -169,7 +178,7 @@ fn row(name: &str, ours: &[f64], floor: &[f64], posts: usize) {
     };
     let ratios: Vec<f64> = ours.iter().zip(floor).map(|(ours, floor)| ours / floor).collect();
     let ((ours, least, most), (floor, ..), (ratio, ratio_least, ratio_most)) = (spread(ours), spread(floor), spread(&ratios));
-    println!("  {name:<16} {ours:.3} ms ({least:.3} to {most:.3}); {posts} bare POSTs {floor:.3} ms");
+    println!("  {name:<16} {ours:.3} ms ({least:.3} to {most:.3}); {posts} bare POSTs of the same sizes and pauses {floor:.3} ms");
     println!("  {:<16} ratio {ratio:.2} ({ratio_least:.2} to {ratio_most:.2})", "");
 }
 
@@ -281,8 +290,8 @@ impl Bare {
         Ok(Self { sender })
     }
 
-    async fn post(&mut self, request: usize, response: usize) -> Outcome {
-        let request = Request::post(format!("/{response}"))
+    async fn post(&mut self, request: usize, response: usize, pause: Duration) -> Outcome {
+        let request = Request::post(format!("/{response}/{}", pause.as_micros()))
             .header("host", "127.0.0.1")
             .header("content-type", "application/soap+xml;charset=UTF-8")
             .header("authorization", "Basic YmVuY2g6YmVuY2htYXJr")
@@ -294,7 +303,7 @@ impl Bare {
     }
 }
 
-/// Answers `POST /N` with N bytes.
+/// Answers `POST /N/P` with N bytes after P microseconds.
 async fn serve_floor() -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening http://{}", listener.local_addr()?);
@@ -303,8 +312,13 @@ async fn serve_floor() -> Outcome {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
-            let length = request.uri().path()[1..].parse().unwrap_or(0);
+            let mut numbers = request.uri().path()[1..].split('/').map(|number| number.parse().unwrap_or(0));
+            let (length, pause) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
             let _ = request.into_body().collect().await;
+            if pause > 0 {
+                // On a thread of its own, as a process: tokio's own clock only knows milliseconds.
+                let _ = tokio::task::spawn_blocking(move || std::thread::sleep(Duration::from_micros(pause as u64))).await;
+            }
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(vec![b'y'; length])))
         });
         tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));

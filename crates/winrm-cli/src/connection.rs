@@ -3,9 +3,9 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use winrm::{CertificateCheck, Client, Credentials, Endpoint, Secret};
+use winrm::{CertificateCheck, Client, Credentials, Endpoint, Kerberos, Kinit, Secret, TicketSource, Transport};
 
-use crate::args::ConnectionArguments;
+use crate::args::{ConnectionArguments, KerberosArguments, KinitMode};
 use crate::failure::Failure;
 
 /// The environment variable that may hold the password.
@@ -22,18 +22,26 @@ pub(crate) fn client(target: &str, arguments: &ConnectionArguments, needs_user: 
         .connect_timeout(arguments.connect_timeout)
         .operation_timeout(arguments.operation_timeout)
         .read_timeout(arguments.read_timeout)
-        .retries(arguments.retries);
+        .retries(arguments.retries)
+        .channel_binding(!arguments.no_cbt)
+        .kerberos(kerberos(arguments)?);
     if let Some(name) = &arguments.hostname_override {
         builder = builder.server_name(name);
     }
+    let tickets_suffice = matches!(arguments.transport, Transport::Kerberos | Transport::Negotiate);
     match &user {
         Some(user) => {
-            let password = password(user, &endpoint.to_string(), arguments)?;
+            // Who brings tickets is not asked for a password.
+            let password = if arguments.transport == Transport::Kerberos && arguments.kerberos.has_tickets() {
+                Secret::new("")
+            } else {
+                password(user, &endpoint.to_string(), arguments)?
+            };
             let credentials =
                 Credentials::parse(user, password).map_err(|error| Failure::configuration(format!("the user {user:?}")).because(error))?;
             builder = builder.credentials(credentials);
         }
-        None if needs_user => {
+        None if needs_user && !tickets_suffice => {
             return Err(Failure::configuration(format!("no user for {endpoint}")).hint("name one with -u/--user, or write USER@HOST"));
         }
         None => {}
@@ -59,6 +67,50 @@ fn endpoint(target: &str, arguments: &ConnectionArguments) -> Result<(Endpoint, 
         endpoint = endpoint.with_path(path);
     }
     Ok((endpoint, user))
+}
+
+impl KerberosArguments {
+    /// Whether the tickets come from elsewhere than a password.
+    fn has_tickets(&self) -> bool {
+        self.kinit == Some(KinitMode::Manual) || self.keytab.is_some() || self.ccache.is_some()
+    }
+}
+
+fn kerberos(connection: &ConnectionArguments) -> Result<Kerberos, Failure> {
+    let arguments = &connection.kerberos;
+    let mut kerberos = Kerberos::new().delegate(arguments.delegate);
+    if let Some(realm) = &arguments.realm {
+        kerberos = kerberos.realm(realm);
+    }
+    if let Some(service) = &arguments.service {
+        kerberos = kerberos.service(service);
+    }
+    if let Some(host) = &connection.hostname_override {
+        kerberos = kerberos.host(host);
+    }
+    if let Some(keytab) = &arguments.keytab {
+        return Ok(kerberos.tickets(TicketSource::Keytab(keytab.clone())));
+    }
+    if let Some(ccache) = &arguments.ccache {
+        return Ok(kerberos.tickets(TicketSource::Ccache(ccache.clone())));
+    }
+    let mut kinit = Kinit::default().command(&arguments.kinit_cmd).forwardable(arguments.delegate);
+    let changed = arguments.kinit_cmd != "kinit" || arguments.kinit_args.is_some() || arguments.kinit_env.is_some();
+    if let Some(text) = &arguments.kinit_args {
+        kinit = kinit.arguments(shlex::split(text).ok_or_else(|| {
+            Failure::configuration(format!("--kinit-args {text:?} can't be split into words")).hint("a quote is not closed")
+        })?);
+    }
+    if let Some(names) = &arguments.kinit_env {
+        kinit = kinit.environment(names);
+    }
+    Ok(match arguments.kinit {
+        Some(KinitMode::Manual) => kerberos.tickets(TicketSource::Default),
+        Some(KinitMode::Managed) => kerberos.tickets(TicketSource::Managed(kinit)),
+        // With negotiate, a user without a realm is tried with NTLM only, unless something says Kerberos.
+        None if changed => kerberos.tickets(TicketSource::Managed(kinit)),
+        None => kerberos,
+    })
 }
 
 fn certificates(arguments: &ConnectionArguments) -> Result<CertificateCheck, Failure> {

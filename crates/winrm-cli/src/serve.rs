@@ -121,7 +121,7 @@ fn announce(user: &str, password: &Secret) {
 
 fn quotas(arguments: &QuotaArguments) -> Quotas {
     let mut quotas = Quotas::default();
-    let mut set = |target: &mut u32, value: Option<u32>| {
+    let set = |target: &mut u32, value: Option<u32>| {
         if let Some(value) = value {
             *target = value;
         }
