@@ -8,7 +8,9 @@ use winrm_server::{Credentials, Server};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let user = std::env::args().nth(1).ok_or("usage: serve USER, with the password in WINRM_PASSWORD")?;
+    let user = std::env::args()
+        .nth(1)
+        .ok_or("usage: serve USER, with the password in WINRM_PASSWORD")?;
     let password = std::env::var("WINRM_PASSWORD").map_err(|_| "WINRM_PASSWORD is not set")?;
     let port = |name: &str| std::env::var(name).unwrap_or_else(|_| "127.0.0.1:0".to_owned()).parse();
     let server = Server::builder()

@@ -11,10 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use winrm_proto::Fault;
 use winrm_proto::shell::{CommandState, ReceiveResponse, State, StreamData};
 
-use crate::faults;
+use crate::faults::{self, Refusal};
 use crate::host::{Process, ProcessSignal, process};
 use crate::shells::Operation;
 
@@ -87,7 +86,7 @@ impl Command {
     }
 
     /// Passes input on. It is taken as a whole or, at the deadline, not at all.
-    pub(crate) async fn send(&self, input: Input, deadline: Instant) -> Result<(), Fault> {
+    pub(crate) async fn send(&self, input: Input, deadline: Instant) -> Result<(), Refusal> {
         if input.data.iter().all(Bytes::is_empty) && !input.end {
             return Ok(());
         }
@@ -101,7 +100,7 @@ impl Command {
     }
 
     /// Waits for output of the streams asked for, at most `room` bytes of it, or for the command's end.
-    pub(crate) async fn receive(&self, wanted: Wanted, room: usize, deadline: Instant) -> Result<ReceiveResponse, Fault> {
+    pub(crate) async fn receive(&self, wanted: Wanted, room: usize, deadline: Instant) -> Result<ReceiveResponse, Refusal> {
         let mut ended = self.ended.subscribe();
         let answer = async {
             // Two Receives at once take turns.
@@ -117,7 +116,7 @@ impl Command {
         }
     }
 
-    async fn gather(&self, outputs: &mut Outputs, wanted: Wanted, room: usize, deadline: Instant) -> Result<(), Fault> {
+    async fn gather(&self, outputs: &mut Outputs, wanted: Wanted, room: usize, deadline: Instant) -> Result<(), Refusal> {
         let mut exit = self.exit.clone();
         let mut until = deadline;
         loop {

@@ -126,7 +126,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         }
         let time = if this.begun { this.head } else { this.rest };
         ready!(this.reading.poll(time, cx));
-        let reason = if this.begun { "the request's head takes too long" } else { "no request" };
+        let reason = if this.begun {
+            "the request's head takes too long"
+        } else {
+            "no request"
+        };
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
     }
 }

@@ -11,10 +11,10 @@ use winrm_proto::shell::{
 };
 use winrm_proto::transfer::Config;
 use winrm_proto::xml::{Limits, decode};
-use winrm_proto::{Envelope, Fault, Header, Request, ResponseHeader, WriteError, ns};
+use winrm_proto::{Envelope, Header, Request, ResponseHeader, WriteError, ns};
 
 use crate::command::{Input, Wanted};
-use crate::faults;
+use crate::faults::{self, Refusal};
 use crate::host::ProcessSignal;
 use crate::server::Service;
 use crate::shells::new_id;
@@ -65,7 +65,7 @@ pub(crate) async fn answer(service: &Service, caller: &Caller, body: &[u8]) -> A
     let mut relates_to = None;
     let call = match understand(service, body, &mut relates_to) {
         Ok(call) => call,
-        Err(fault) => return refuse(service, *fault, relates_to),
+        Err(fault) => return refuse(service, fault, relates_to),
     };
     let header = ResponseHeader {
         message_id: message_id(),
@@ -79,7 +79,11 @@ pub(crate) async fn answer(service: &Service, caller: &Caller, body: &[u8]) -> A
         },
         Ok(Err(error)) => {
             tracing::warn!(%error, "an answer can't be written");
-            refuse(service, faults::unreadable(&winrm_proto::ReadError::Missing { name: String::new() }), None)
+            refuse(
+                service,
+                faults::unreadable(&winrm_proto::ReadError::Missing { name: String::new() }),
+                None,
+            )
         }
         Err(fault) => refuse(service, fault, relates_to),
     }
@@ -102,7 +106,7 @@ pub(crate) fn too_large(service: &Service) -> Answer {
     refuse(service, faults::too_large(), None)
 }
 
-fn refuse(service: &Service, mut fault: Fault, relates_to: Option<String>) -> Answer {
+fn refuse(service: &Service, mut fault: Refusal, relates_to: Option<String>) -> Answer {
     faults::sign(&mut fault, &service.machine);
     tracing::debug!(code = fault.number(), subcode = fault.subcode, "fault");
     let header = ResponseHeader {
@@ -121,8 +125,8 @@ fn limits(service: &Service) -> Limits {
 }
 
 /// Reads a request. Everything borrowed from the body ends here.
-fn understand(service: &Service, body: &[u8], relates_to: &mut Option<String>) -> Result<Call, Box<Fault>> {
-    let unreadable = |error: winrm_proto::ReadError| Box::new(faults::unreadable(&error));
+fn understand(service: &Service, body: &[u8], relates_to: &mut Option<String>) -> Result<Call, Refusal> {
+    let unreadable = |error: winrm_proto::ReadError| faults::unreadable(&error);
     let text = decode(body).map_err(|error| unreadable(error.into()))?;
     let envelope = Envelope::parse(&text, &limits(service)).map_err(unreadable)?;
     let message_id = envelope
@@ -132,7 +136,7 @@ fn understand(service: &Service, body: &[u8], relates_to: &mut Option<String>) -
     let header = envelope.header().map_err(unreadable)?;
     let request = Request::read(&envelope, &header);
     if !matches!(request, Ok(Request::Identify)) {
-        check(&header).map_err(Box::new)?;
+        check(&header)?;
     }
     let timeout = header.operation_timeout.unwrap_or(NO_TIMEOUT);
     Ok(Call {
@@ -142,7 +146,7 @@ fn understand(service: &Service, body: &[u8], relates_to: &mut Option<String>) -
     })
 }
 
-fn check(header: &Header) -> Result<(), Fault> {
+fn check(header: &Header) -> Result<(), Refusal> {
     if !header.not_understood.is_empty() {
         return Err(faults::not_understood());
     }
@@ -161,7 +165,7 @@ fn check(header: &Header) -> Result<(), Fault> {
 
 type Written = Result<Vec<u8>, WriteError>;
 
-async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &ResponseHeader) -> Result<Written, Fault> {
+async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &ResponseHeader) -> Result<Written, Refusal> {
     let Call {
         request,
         header: asked,
@@ -210,7 +214,7 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
     })
 }
 
-fn open(service: &Service, caller: &Caller, create: CreateShell, asked: &Header) -> Result<CreateResponse, Fault> {
+fn open(service: &Service, caller: &Caller, create: CreateShell, asked: &Header) -> Result<CreateResponse, Refusal> {
     let shell = service.shells.create(&caller.user, create)?;
     let mut response = CreateResponse::default();
     response.shell_id = shell.context.id.clone();
@@ -224,7 +228,7 @@ fn open(service: &Service, caller: &Caller, create: CreateShell, asked: &Header)
     Ok(response)
 }
 
-async fn send_input(service: &Service, caller: &Caller, send: SendRequest, deadline: Instant) -> Result<(), Fault> {
+async fn send_input(service: &Service, caller: &Caller, send: SendRequest, deadline: Instant) -> Result<(), Refusal> {
     let shell = service.shells.find(&caller.user, &send.shell_id)?;
     let _visit = shell.visit();
     let first = send.streams.first().ok_or_else(faults::parameter)?;
@@ -247,7 +251,7 @@ async fn receive_output(
     asked: &Header,
     deadline: Instant,
     header: &ResponseHeader,
-) -> Result<Written, Fault> {
+) -> Result<Written, Refusal> {
     let shell = service.shells.find(&caller.user, &receive.shell_id)?;
     let _visit = shell.visit();
     let command = shell.command(receive.command_id.as_deref())?;
@@ -267,7 +271,7 @@ async fn receive_output(
     Ok(response.write(header))
 }
 
-fn pass_signal(service: &Service, caller: &Caller, signal: &SignalRequest) -> Result<(), Fault> {
+fn pass_signal(service: &Service, caller: &Caller, signal: &SignalRequest) -> Result<(), Refusal> {
     let shell = service.shells.find(&caller.user, &signal.shell_id)?;
     let _visit = shell.visit();
     let command = shell.command(signal.command_id.as_deref())?;

@@ -8,32 +8,35 @@ use crate::host::HostError;
 
 use FaultCode::{Receiver, Sender};
 
+/// A fault instead of an answer.
+pub(crate) type Refusal = Box<Fault>;
+
 /// What can be said of a request that can't be understood.
-pub(crate) fn unreadable(error: &ReadError) -> Fault {
+pub(crate) fn unreadable(error: &ReadError) -> Refusal {
     match error {
         ReadError::Xml(error) => match error.kind {
-            XmlErrorKind::Encoding(_) => Fault::new(
+            XmlErrorKind::Encoding(_) => detailed(
+                "CharacterSet",
                 Sender,
                 "EncodingLimit",
                 0x8033_802C,
                 "The request contains character encoding that is unsupported. WS-Management only supports requests that are encoded in UTF-8 or UTF-16. Change the character encoding in the request and try the request again. ",
-            )
-            .with_detail("CharacterSet"),
+            ),
             XmlErrorKind::TooLarge(_) => too_large(),
-            _ => Fault::new(
+            _ => refusal(
                 Sender,
                 "SchemaValidationError",
                 0x8033_8043,
                 format!("The WS-Management service cannot process the request because the XML is invalid. ({error}) "),
             ),
         },
-        ReadError::Version { .. } => Fault::new(
+        ReadError::Version { .. } => refusal(
             FaultCode::VersionMismatch,
             "SchemaValidationError",
             0x8033_800D,
             "The WS-Management service does not support the SOAP version specified in the request. ",
         ),
-        ReadError::NotSoap { .. } => Fault::new(
+        ReadError::NotSoap { .. } => refusal(
             Sender,
             "SchemaValidationError",
             0x8033_8043,
@@ -45,35 +48,35 @@ pub(crate) fn unreadable(error: &ReadError) -> Fault {
     }
 }
 
-fn missing(name: &str) -> Fault {
+fn missing(name: &str) -> Refusal {
     match name {
-        "Body" => Fault::new(
+        "Body" => refusal(
             Sender,
             "SchemaValidationError",
             0x8033_8027,
             "The WS-Management service cannot process the request because the request packet does not have a valid SOAP body. ",
         ),
-        "ResourceURI" => Fault::new(
+        "ResourceURI" => detailed(
+            "InvalidResourceURI",
             Sender,
             "DestinationUnreachable",
             0x8033_803B,
             "The WS-Management service cannot process the request. The resource URI is missing or it has an incorrect format. Check the documentation or use the following command for information on how to construct a resource URI: \"winrm help uris\". ",
-        )
-        .with_detail("InvalidResourceURI"),
-        "the selector ShellId" => Fault::new(
+        ),
+        "the selector ShellId" => detailed(
+            "InsufficientSelectors",
             Sender,
             "InvalidSelectors",
             0x8033_805A,
             "The WS-Management service cannot process the request because the request did not contain all required selectors. ",
-        )
-        .with_detail("InsufficientSelectors"),
+        ),
         _ => schema(),
     }
 }
 
-fn invalid(name: &str, value: &str) -> Fault {
+fn invalid(name: &str, value: &str) -> Refusal {
     let header = |what: &str| {
-        let mut fault = Fault::new(
+        let mut fault = refusal(
             Sender,
             "InvalidMessageInformationHeader",
             0x8033_800F,
@@ -81,26 +84,28 @@ fn invalid(name: &str, value: &str) -> Fault {
         );
         say(
             &mut fault,
-            format!("The WS-Management service cannot process the request. The XML contains an invalid {what} field in the SOAP header: {value}. "),
+            format!(
+                "The WS-Management service cannot process the request. The XML contains an invalid {what} field in the SOAP header: {value}. "
+            ),
         );
         fault
     };
     match name {
         "OperationTimeout" => header("timeout"),
         "MaxEnvelopeSize" => header("maximum envelope size"),
-        _ if name.starts_with("WINRS_") || name.starts_with("WSMAN_CMDSHELL_") => Fault::new(
+        _ if name.starts_with("WINRS_") || name.starts_with("WSMAN_CMDSHELL_") => detailed(
+            "InvalidValue",
             Sender,
             "InvalidOptions",
             0x8033_8053,
             "The WS-Management service cannot process the request because one or more of the options has an invalid value. ",
-        )
-        .with_detail("InvalidValue"),
+        ),
         _ => schema(),
     }
 }
 
-fn schema() -> Fault {
-    Fault::new(
+fn schema() -> Refusal {
+    refusal(
         Sender,
         "SchemaValidationError",
         0x8033_8041,
@@ -109,8 +114,8 @@ fn schema() -> Fault {
 }
 
 /// A header that WS-Addressing asks for isn't there.
-pub(crate) fn header_required() -> Fault {
-    Fault::new(
+pub(crate) fn header_required() -> Refusal {
+    refusal(
         Sender,
         "MessageInformationHeaderRequired",
         0x8033_8011,
@@ -118,8 +123,8 @@ pub(crate) fn header_required() -> Fault {
     )
 }
 
-pub(crate) fn not_understood() -> Fault {
-    let mut fault = Fault::new(
+pub(crate) fn not_understood() -> Refusal {
+    let mut fault = refusal(
         FaultCode::MustUnderstand,
         "",
         0x8033_8010,
@@ -129,8 +134,8 @@ pub(crate) fn not_understood() -> Fault {
     fault
 }
 
-pub(crate) fn unknown_action() -> Fault {
-    Fault::new(
+pub(crate) fn unknown_action() -> Refusal {
+    refusal(
         Sender,
         "ActionNotSupported",
         0x8033_8013,
@@ -138,7 +143,7 @@ pub(crate) fn unknown_action() -> Fault {
     )
 }
 
-pub(crate) fn unknown_resource(uri: &str) -> Fault {
+pub(crate) fn unknown_resource(uri: &str) -> Refusal {
     let mut fault = missing("ResourceURI");
     say(
         &mut fault,
@@ -149,45 +154,45 @@ pub(crate) fn unknown_resource(uri: &str) -> Fault {
     fault
 }
 
-pub(crate) fn unsupported_option() -> Fault {
-    Fault::new(
+pub(crate) fn unsupported_option() -> Refusal {
+    detailed(
+        "NotSupported",
         Sender,
         "InvalidOptions",
         0x8033_8051,
         "The WS-Management provider does not support the specified option set because mustComply for one of the options is set to true. Change mustComply for one of the options to false. ",
     )
-    .with_detail("NotSupported")
 }
 
 /// The request is larger than MaxEnvelopeSizekb.
-pub(crate) fn too_large() -> Fault {
-    Fault::new(
+pub(crate) fn too_large() -> Refusal {
+    detailed(
+        "MaxEnvelopeSize",
         Sender,
         "EncodingLimit",
         0x8033_8035,
         "The WS-Management service cannot process the request because the encoding of the request exceeds an internal encoding limit. Reconfigure the client to send messages which fit the encoding limits of the service. ",
     )
-    .with_detail("MaxEnvelopeSize")
 }
 
 /// The client takes only answers that are too small to hold anything.
-pub(crate) fn envelope_too_small() -> Fault {
-    Fault::new(
+pub(crate) fn envelope_too_small() -> Refusal {
+    detailed(
+        "MinimumEnvelopeLimit",
         Sender,
         "EncodingLimit",
         0x8033_807E,
         "The WS-Management service cannot process the request because the envelope size in the request is too small. ",
     )
-    .with_detail("MinimumEnvelopeLimit")
 }
 
-pub(crate) fn no_such_shell() -> Fault {
+pub(crate) fn no_such_shell() -> Refusal {
     let mut fault = selectors();
     provider(&mut fault, "Shell provider", r"%systemroot%\system32\WsmSvc.dll");
     fault
 }
 
-pub(crate) fn no_such_command() -> Fault {
+pub(crate) fn no_such_command() -> Refusal {
     let mut fault = selectors();
     say(
         &mut fault,
@@ -196,18 +201,18 @@ pub(crate) fn no_such_command() -> Fault {
     fault
 }
 
-fn selectors() -> Fault {
-    Fault::new(
+fn selectors() -> Refusal {
+    detailed(
+        "UnexpectedSelectors",
         Sender,
         "InvalidSelectors",
         0x8033_805B,
         "The WS-Management service cannot process the request because the request contained invalid selectors for the resource. ",
     )
-    .with_detail("UnexpectedSelectors")
 }
 
-pub(crate) fn shell_id_invalid() -> Fault {
-    Fault::new(
+pub(crate) fn shell_id_invalid() -> Refusal {
+    refusal(
         Sender,
         "SchemaValidationError",
         0x8033_81D5,
@@ -215,8 +220,8 @@ pub(crate) fn shell_id_invalid() -> Fault {
     )
 }
 
-pub(crate) fn command_id_invalid() -> Fault {
-    Fault::new(
+pub(crate) fn command_id_invalid() -> Refusal {
+    refusal(
         Sender,
         "SchemaValidationError",
         0x8033_81D4,
@@ -224,8 +229,8 @@ pub(crate) fn command_id_invalid() -> Fault {
     )
 }
 
-pub(crate) fn shell_exists() -> Fault {
-    Fault::new(
+pub(crate) fn shell_exists() -> Refusal {
+    refusal(
         Sender,
         "AlreadyExists",
         0x8033_81D7,
@@ -233,8 +238,8 @@ pub(crate) fn shell_exists() -> Fault {
     )
 }
 
-pub(crate) fn command_exists() -> Fault {
-    Fault::new(
+pub(crate) fn command_exists() -> Refusal {
+    refusal(
         Sender,
         "AlreadyExists",
         0x8033_81D6,
@@ -242,8 +247,8 @@ pub(crate) fn command_exists() -> Fault {
     )
 }
 
-pub(crate) fn idle_timeout_out_of_bounds() -> Fault {
-    Fault::new(
+pub(crate) fn idle_timeout_out_of_bounds() -> Refusal {
+    refusal(
         Sender,
         "InvalidParameter",
         0x8033_81F2,
@@ -251,7 +256,7 @@ pub(crate) fn idle_timeout_out_of_bounds() -> Fault {
     )
 }
 
-pub(crate) fn too_many_shells(allowed: u32) -> Fault {
+pub(crate) fn too_many_shells(allowed: u32) -> Refusal {
     quota(
         0x8033_81A5,
         format!(
@@ -260,7 +265,7 @@ pub(crate) fn too_many_shells(allowed: u32) -> Fault {
     )
 }
 
-pub(crate) fn too_many_operations(allowed: u32) -> Fault {
+pub(crate) fn too_many_operations(allowed: u32) -> Refusal {
     quota(
         0x8033_81A6,
         format!(
@@ -269,20 +274,20 @@ pub(crate) fn too_many_operations(allowed: u32) -> Fault {
     )
 }
 
-pub(crate) fn too_many_commands() -> Fault {
+pub(crate) fn too_many_commands() -> Refusal {
     quota(
         0x8033_81E9,
         "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has been exceeded. Retry the request later or raise the Maximum Commands per Shell quota. ".to_owned(),
     )
 }
 
-fn quota(number: u32, text: String) -> Fault {
-    Fault::new(Sender, "QuotaLimit", number, text)
+fn quota(number: u32, text: String) -> Refusal {
+    refusal(Sender, "QuotaLimit", number, text)
 }
 
 /// Nothing came within the operation timeout.
-pub(crate) fn timed_out() -> Fault {
-    Fault::new(
+pub(crate) fn timed_out() -> Refusal {
+    refusal(
         Receiver,
         "TimedOut",
         0x8033_8029,
@@ -291,7 +296,7 @@ pub(crate) fn timed_out() -> Fault {
 }
 
 /// The command was ended, or the service ends, while a request waited for it.
-pub(crate) fn aborted() -> Fault {
+pub(crate) fn aborted() -> Refusal {
     of_command(
         995,
         "The I/O operation has been aborted because of either a thread exit or an application request. ",
@@ -299,19 +304,19 @@ pub(crate) fn aborted() -> Fault {
 }
 
 /// The command has closed its input.
-pub(crate) fn input_closed() -> Fault {
+pub(crate) fn input_closed() -> Refusal {
     of_command(232, "The pipe is being closed. ")
 }
 
 /// A parameter of a shell operation isn't one that the command shell knows.
-pub(crate) fn parameter() -> Fault {
-    let mut fault = Fault::new(Sender, "InvalidParameter", 87, "The parameter is incorrect. ").with_detail("InvalidValue");
+pub(crate) fn parameter() -> Refusal {
+    let mut fault = detailed("InvalidValue", Sender, "InvalidParameter", 87, "The parameter is incorrect. ");
     provider_text(&mut fault, "The parameter is incorrect. ");
     fault
 }
 
 /// The host couldn't start a command.
-pub(crate) fn not_started(error: &HostError) -> Fault {
+pub(crate) fn not_started(error: &HostError) -> Refusal {
     match error {
         HostError::NotFound => of_command(0x8007_0002, "The system cannot find the file specified. "),
         HostError::Directory => of_command(0x8007_010B, "The directory name is invalid. "),
@@ -322,13 +327,13 @@ pub(crate) fn not_started(error: &HostError) -> Fault {
 }
 
 /// A fault as the plug-in behind the command shell reports it.
-fn of_command(number: u32, text: &str) -> Fault {
-    let mut fault = Fault::new(Receiver, "InternalError", number, text);
+fn of_command(number: u32, text: &str) -> Refusal {
+    let mut fault = refusal(Receiver, "InternalError", number, text);
     provider_text(&mut fault, text);
     fault
 }
 
-fn provider_text(fault: &mut Fault, text: &str) {
+fn provider_text(fault: &mut Refusal, text: &str) {
     if let Some(detail) = &mut fault.wsman {
         detail.message.clear();
         detail.provider = Some(ProviderFault {
@@ -341,7 +346,7 @@ fn provider_text(fault: &mut Fault, text: &str) {
 }
 
 /// Moves the detail's message into that of a provider.
-fn provider(fault: &mut Fault, name: &str, path: &str) {
+fn provider(fault: &mut Refusal, name: &str, path: &str) {
     if let Some(detail) = &mut fault.wsman {
         let nested = WsmanFault {
             code: detail.code,
@@ -358,7 +363,7 @@ fn provider(fault: &mut Fault, name: &str, path: &str) {
 }
 
 /// Gives the detail another message than the reason.
-fn say(fault: &mut Fault, message: String) {
+fn say(fault: &mut Refusal, message: String) {
     if let Some(detail) = &mut fault.wsman {
         detail.message = message;
     }
@@ -371,4 +376,12 @@ pub(crate) fn sign(fault: &mut Fault, machine: &str) {
         current.machine = Some(machine.to_owned());
         detail = current.provider.as_mut().and_then(|provider| provider.fault.as_deref_mut());
     }
+}
+
+fn refusal(code: FaultCode, subcode: &str, number: u32, text: impl Into<String>) -> Refusal {
+    Box::new(Fault::new(code, subcode, number, text))
+}
+
+fn detailed(detail: &str, code: FaultCode, subcode: &str, number: u32, text: impl Into<String>) -> Refusal {
+    Box::new(Fault::new(code, subcode, number, text).with_detail(detail))
 }

@@ -63,6 +63,8 @@ impl Default for Quotas {
 impl Quotas {
     /// The largest envelope in bytes.
     pub(crate) fn max_envelope_bytes(&self) -> usize {
-        usize::try_from(self.max_envelope_size_kb).unwrap_or(usize::MAX).saturating_mul(1_024)
+        usize::try_from(self.max_envelope_size_kb)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(1_024)
     }
 }

@@ -39,7 +39,12 @@ impl Session {
     /// Answers one request, whatever it is.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        if !head.uri.path().trim_end_matches('/').eq_ignore_ascii_case(&self.service.settings.path) {
+        if !head
+            .uri
+            .path()
+            .trim_end_matches('/')
+            .eq_ignore_ascii_case(&self.service.settings.path)
+        {
             return empty(StatusCode::NOT_FOUND);
         }
         if head.method != Method::POST {
@@ -53,7 +58,11 @@ impl Session {
             Err(NoBody::TooLarge) => {
                 let who = self.basic_user(&head.headers);
                 // Windows tells strangers nothing, not even this.
-                let response = if who.is_ok() { soap(dispatch::too_large(&self.service)) } else { self.unauthorized() };
+                let response = if who.is_ok() {
+                    soap(dispatch::too_large(&self.service))
+                } else {
+                    self.unauthorized()
+                };
                 return closing(response);
             }
             Err(NoBody::TooSlow) => return closing(empty(StatusCode::REQUEST_TIMEOUT)),
@@ -163,6 +172,8 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
 }
 
 fn closing(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use winrm_proto::Fault;
 use winrm_proto::shell::{CommandRequest, CreateShell};
 
 use crate::command::Command;
-use crate::faults;
+use crate::faults::{self, Refusal};
 use crate::host::{CommandLine, ShellContext};
 use crate::shells::{Shells, canonical, new_id};
 
@@ -83,7 +82,7 @@ impl Shell {
     }
 
     /// Starts a command and gives its id.
-    pub(crate) async fn start(&self, shells: &Shells, request: CommandRequest) -> Result<String, Fault> {
+    pub(crate) async fn start(&self, shells: &Shells, request: CommandRequest) -> Result<String, Refusal> {
         let operation = shells.operation(&self.context.user)?;
         let id = match &request.command_id {
             Some(id) => canonical(id).ok_or_else(faults::command_id_invalid)?,
@@ -105,7 +104,7 @@ impl Shell {
         Ok(id)
     }
 
-    fn reserve(&self, id: &str, allowed: u32) -> Result<Place<'_>, Fault> {
+    fn reserve(&self, id: &str, allowed: u32) -> Result<Place<'_>, Refusal> {
         let mut state = self.state();
         if state.closed {
             return Err(faults::no_such_shell());
@@ -129,7 +128,7 @@ impl Shell {
     }
 
     /// The command of this id.
-    pub(crate) fn command(&self, id: Option<&str>) -> Result<Arc<Command>, Fault> {
+    pub(crate) fn command(&self, id: Option<&str>) -> Result<Arc<Command>, Refusal> {
         let id = id.and_then(canonical).ok_or_else(faults::no_such_command)?;
         let command = self.state().commands.get(&id).cloned().flatten();
         command.ok_or_else(faults::no_such_command)
@@ -171,7 +170,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn fill(self, command: Command) -> Result<(), Fault> {
+    fn fill(self, command: Command) -> Result<(), Refusal> {
         match self.shell.state().commands.get_mut(&self.id) {
             Some(place) => *place = Some(Arc::new(command)),
             // The shell was closed meanwhile; dropping the command ends it.

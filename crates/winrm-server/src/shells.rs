@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use winrm_proto::Fault;
 use winrm_proto::shell::CreateShell;
 
-use crate::faults;
+use crate::faults::{self, Refusal};
 use crate::host::AnyHost;
 use crate::quotas::Quotas;
 use crate::shell::Shell;
@@ -48,7 +47,7 @@ impl Shells {
     }
 
     /// Opens a shell for `user`.
-    pub(crate) fn create(self: &Arc<Self>, user: &str, request: CreateShell) -> Result<Arc<Shell>, Fault> {
+    pub(crate) fn create(self: &Arc<Self>, user: &str, request: CreateShell) -> Result<Arc<Shell>, Refusal> {
         let idle_timeout = request.idle_timeout.unwrap_or(self.quotas.idle_timeout);
         if idle_timeout.is_zero() || idle_timeout > self.quotas.max_idle_timeout {
             return Err(faults::idle_timeout_out_of_bounds());
@@ -76,7 +75,7 @@ impl Shells {
     }
 
     /// The shell of this id, if it is `user`'s.
-    pub(crate) fn find(&self, user: &str, id: &str) -> Result<Arc<Shell>, Fault> {
+    pub(crate) fn find(&self, user: &str, id: &str) -> Result<Arc<Shell>, Refusal> {
         let id = canonical(id).ok_or_else(faults::no_such_shell)?;
         let shell = self.open().get(&id).filter(|shell| shell.context.user == user).cloned();
         shell.ok_or_else(faults::no_such_shell)
@@ -105,7 +104,7 @@ impl Shells {
     }
 
     /// Counts an operation of `user`.
-    pub(crate) fn operation(&self, user: &str) -> Result<Operation, Fault> {
+    pub(crate) fn operation(&self, user: &str) -> Result<Operation, Refusal> {
         let allowed = self.quotas.max_concurrent_operations_per_user;
         let mut counts = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(user.to_owned()).or_default();
@@ -140,14 +139,22 @@ impl Drop for Operation {
 async fn watch(shells: Weak<Shells>, shell: Weak<Shell>, idle_timeout: Duration, lifetime: Option<Duration>) {
     let end = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
     loop {
-        let Some(idle_since) = shell.upgrade().map(|shell| shell.idle_since()) else { return };
+        let Some(idle_since) = shell.upgrade().map(|shell| shell.idle_since()) else {
+            return;
+        };
         let now = Instant::now();
         // A shell in use is asked again when it can have been idle long enough at the earliest.
         let idle_end = idle_since.unwrap_or(now) + idle_timeout;
         let next = end.map_or(idle_end, |end| end.min(idle_end));
         if next <= now {
-            let (Some(shells), Some(shell)) = (shells.upgrade(), shell.upgrade()) else { return };
-            tracing::info!(shell = shell.context.id, user = shell.context.user, "shell removed: idle, or its lifetime is over");
+            let (Some(shells), Some(shell)) = (shells.upgrade(), shell.upgrade()) else {
+                return;
+            };
+            tracing::info!(
+                shell = shell.context.id,
+                user = shell.context.user,
+                "shell removed: idle, or its lifetime is over"
+            );
             // Closing aborts this task at its next await; there is none.
             shells.close(&shell);
             return;

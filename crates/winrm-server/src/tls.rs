@@ -134,7 +134,11 @@ impl std::fmt::Debug for Identity {
 pub(crate) fn machine_name() -> String {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy();
-    if name.is_empty() { "localhost".to_owned() } else { name.into_owned() }
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name.into_owned()
+    }
 }
 
 /// Why a certificate and key can't be used.

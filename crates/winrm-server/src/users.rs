@@ -163,7 +163,10 @@ mod tests {
     #[test]
     fn says_which_line_is_wrong() {
         let error = |text: &str| Users::parse(text).unwrap_err();
-        assert_eq!(error("a:b\nnonsense").to_string(), "line 2: it is not of the form [DOMAIN\\]name:password");
+        assert_eq!(
+            error("a:b\nnonsense").to_string(),
+            "line 2: it is not of the form [DOMAIN\\]name:password"
+        );
         assert_eq!(error("#\n\nalice:").kind, UsersErrorKind::NoPassword);
         assert_eq!(error(":secret").kind, UsersErrorKind::Name(InvalidUserName::NoUser));
         assert_eq!(error("alice:a\nALICE:b").to_string(), "line 2: the account ALICE stands twice");

@@ -133,7 +133,10 @@ mod tests {
         let left = group("sleep 60 & exit 0");
         assert_eq!(left.wait().await, 0);
         let pid = left.pid.unwrap();
-        assert!(rustix::process::test_kill_process_group(pid).is_ok(), "the background process is alive");
+        assert!(
+            rustix::process::test_kill_process_group(pid).is_ok(),
+            "the background process is alive"
+        );
         drop(left);
         // The killed process is reaped by whoever is its parent now, a moment later.
         while rustix::process::test_kill_process_group(pid).is_ok() {

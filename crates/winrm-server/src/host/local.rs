@@ -32,7 +32,9 @@ pub struct LocalHost {
 }
 
 /// What a command gets of the service's own environment, beside all `LC_…`.
-const PASSED_ON: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "HOSTNAME"];
+const PASSED_ON: &[&str] = &[
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "HOSTNAME",
+];
 
 /// A fast command should fill one answer while the last one is under way. The kernel's own size is 64 KiB.
 #[cfg(target_os = "linux")]

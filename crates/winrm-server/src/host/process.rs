@@ -78,7 +78,11 @@ impl Process {
             let mut task = task;
             (&mut task.0).await.unwrap_or(CONTROL_C_EXIT)
         };
-        Self::new(exit).stdin(stdin).stdout(stdout).stderr(stderr).control(move |_| abort.abort())
+        Self::new(exit)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
+            .control(move |_| abort.abort())
     }
 
     /// Where the command's input goes. Without one, input is refused as by a command that has closed it.
