@@ -14,8 +14,9 @@ use crate::failure::{Failure, Status};
 use crate::printer;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
+    let (users, made) = users(&arguments)?;
     let mut builder = Server::builder()
-        .users(users(&arguments)?)
+        .users(users)
         .authentication(arguments.auth.clone())
         .allow_unencrypted(arguments.allow_unencrypted)
         .quotas(quotas(&arguments.quotas));
@@ -39,6 +40,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
         .bind()
         .await
         .map_err(|error| Failure::configuration("the service can't start").because(error))?;
+    if let Some(password) = made {
+        announce("winrm", &password);
+    }
     for address in server.addresses() {
         if !address.ip().is_loopback() {
             printer::warning(&format!(
@@ -79,15 +83,17 @@ fn write_certificate(server: &Server, file: &Path) -> Result<(), Failure> {
     std::fs::write(file, certificate).map_err(|error| Failure::configuration(format!("{} can't be written", file.display())).because(error))
 }
 
-fn users(arguments: &ServeArguments) -> Result<Users, Failure> {
+/// The accounts, and the password if one had to be made.
+fn users(arguments: &ServeArguments) -> Result<(Users, Option<Secret>), Failure> {
     if let Some(file) = &arguments.users {
         let text = Secret::new(
             String::from_utf8(read(file)?)
                 .map_err(|error| Failure::configuration(format!("{} is not valid UTF-8", file.display())).because(error.utf8_error()))?,
         );
-        return Users::parse(text.expose()).map_err(|error| Failure::configuration(file.display().to_string()).because(error));
+        let users = Users::parse(text.expose()).map_err(|error| Failure::configuration(file.display().to_string()).because(error))?;
+        return Ok((users, None));
     }
-    let (name, password) = match &arguments.user {
+    let (name, password, made) = match &arguments.user {
         Some(name) => {
             let password = match &arguments.password_file {
                 Some(file) => password_from_file(file)?,
@@ -96,19 +102,18 @@ fn users(arguments: &ServeArguments) -> Result<Users, Failure> {
                         .hint(format!("give --password-file FILE, or set {PASSWORD_VARIABLE}"))
                 })?,
             };
-            (name.as_str(), password)
+            (name.as_str(), password, None)
         }
         None => {
             let password = random_password()?;
-            announce("winrm", &password);
-            ("winrm", password)
+            ("winrm", password.clone(), Some(password))
         }
     };
     let credentials =
         Credentials::parse(name, password).map_err(|error| Failure::configuration(format!("the user {name:?}")).because(error))?;
     let mut users = Users::new();
     users.add(credentials);
-    Ok(users)
+    Ok((users, made))
 }
 
 /// The one place where a password is printed: nobody else knows it.
