@@ -17,7 +17,7 @@ use crate::transport::{Encryption, Transport};
 ///
 /// | setting | where nothing is said |
 /// |---|---|
-/// | transport | [`Transport::Basic`] |
+/// | transport | [`Transport::Negotiate`] |
 /// | encryption | [`Encryption::Auto`] |
 /// | certificates | [`CertificateCheck::System`] |
 /// | connect timeout | 15 s |
@@ -261,14 +261,18 @@ mod tests {
 
     #[test]
     fn clear_text_has_to_be_asked_for_by_name() {
-        let http = || Client::builder("http://host");
+        let http = || Client::builder("http://host").transport(Transport::Basic);
         assert_eq!(refused(http()), "basic over http would send the password readable on the way");
         assert_eq!(
             refused(http().encryption(Encryption::Always)),
             "the transport basic can't encrypt messages, as \"always\" asks for"
         );
         assert_eq!(
-            refused(Client::builder("https://host").encryption(Encryption::Always)),
+            refused(
+                Client::builder("https://host")
+                    .transport(Transport::Basic)
+                    .encryption(Encryption::Always)
+            ),
             "the transport basic can't encrypt messages, as \"always\" asks for"
         );
         assert!(http().encryption(Encryption::Never).build().is_ok());

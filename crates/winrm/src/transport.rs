@@ -8,11 +8,11 @@ use std::str::FromStr;
 #[non_exhaustive]
 pub enum Transport {
     /// User and password in every request, RFC 7617. Local accounts only. It encrypts nothing itself: use it with https.
-    #[default]
     Basic,
     /// NTLMv2, local and domain accounts, with message encryption.
     Ntlm,
-    /// Kerberos when a ticket can be had, NTLM otherwise.
+    /// Kerberos when a ticket can be had, NTLM otherwise: what Windows takes without being told to.
+    #[default]
     Negotiate,
     /// Kerberos, with message encryption.
     Kerberos,

@@ -1,4 +1,5 @@
 //! Every kind of bad answer: the exact kind of error, its sentence, and whether the command may have run.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod support;
 

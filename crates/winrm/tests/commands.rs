@@ -1,4 +1,5 @@
 //! What requests say, and how input is cut.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod support;
 

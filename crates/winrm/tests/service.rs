@@ -1,11 +1,12 @@
 //! From end to end: against the embedded service, which runs real processes of this machine.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
-use winrm::{CertificateCheck, Client, ClientBuilder, Credentials, Encryption, ErrorKind, Signal, Stdio};
+use winrm::{CertificateCheck, Client, ClientBuilder, Credentials, Encryption, ErrorKind, Signal, Stdio, Transport};
 use winrm_server::Server;
 
 struct Service {
@@ -37,6 +38,7 @@ impl Service {
     fn builder(&self) -> ClientBuilder {
         Client::builder(&self.urls[0])
             .credentials(Credentials::parse("alice", "secret").unwrap())
+            .transport(Transport::Basic)
             .encryption(Encryption::Never)
     }
 
@@ -117,7 +119,9 @@ async fn a_wrong_password_is_refused() {
 #[tokio::test]
 async fn https_with_the_services_own_certificate() {
     let service = Service::start(|builder| builder.tls_listen("127.0.0.1:0".parse().unwrap())).await;
-    let builder = Client::builder(&service.urls[0]).credentials(Credentials::parse("alice", "secret").unwrap());
+    let builder = Client::builder(&service.urls[0])
+        .transport(Transport::Basic)
+        .credentials(Credentials::parse("alice", "secret").unwrap());
     let error = builder.clone().build().unwrap().ping().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls);
     let file = tempfile::NamedTempFile::new().unwrap();

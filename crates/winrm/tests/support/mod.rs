@@ -9,7 +9,7 @@ use std::time::Duration;
 use openssl::ssl::{Ssl, SslAcceptor};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use winrm::{Client, ClientBuilder, Credentials, Encryption};
+use winrm::{Client, ClientBuilder, Credentials, Encryption, Transport};
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
@@ -124,11 +124,14 @@ impl Host {
     pub(crate) fn http(&self) -> ClientBuilder {
         Client::builder(&format!("http://{}", self.address))
             .credentials(Credentials::parse("alice", "secret").unwrap())
+            .transport(Transport::Basic)
             .encryption(Encryption::Never)
     }
 
     pub(crate) fn https(&self) -> ClientBuilder {
-        Client::builder(&format!("https://localhost:{}", self.address.port())).credentials(Credentials::parse("alice", "secret").unwrap())
+        Client::builder(&format!("https://localhost:{}", self.address.port()))
+            .transport(Transport::Basic)
+            .credentials(Credentials::parse("alice", "secret").unwrap())
     }
 
     pub(crate) fn url(&self) -> String {
