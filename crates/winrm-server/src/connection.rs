@@ -99,9 +99,11 @@ impl<S> Paced<S> {
     fn written(&mut self, cx: &mut Context<'_>, written: &Poll<io::Result<usize>>) -> Poll<io::Result<()>> {
         if written.is_ready() {
             self.writing.stop();
-            // An answer that moves is no rest.
-            self.reading.stop();
+            // The rest begins anew with all that is written of an answer. It is timed from here, because hyper doesn't look for
+            // the next request again when it knows already that there is none.
             self.begun = false;
+            self.reading.stop();
+            let _ = self.reading.poll(self.rest, cx);
             return Poll::Ready(Ok(()));
         }
         ready!(self.writing.poll(self.stall, cx));
