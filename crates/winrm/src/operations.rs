@@ -1,5 +1,7 @@
 //! WS-Man's operations, as the shell and its commands use them, and what their faults mean.
 
+use std::sync::atomic::AtomicBool;
+
 use bytes::Bytes;
 use winrm_proto::fault::{self, code};
 use winrm_proto::identify::{Identify, IdentifyResponse};
@@ -27,6 +29,7 @@ impl Session {
             action: "Identify",
             purpose: "identify itself",
             secret: false,
+            absent: None,
         };
         let body = Bytes::from(Identify.write());
         self.perform(operation, body, credential, IdentifyResponse::read).await
@@ -37,12 +40,14 @@ impl Session {
         self.ask("Get", "tell its configuration", body, Config::read).await
     }
 
-    pub(crate) async fn create(&self, request: &CreateShell) -> Result<String, Error> {
+    /// Opens a shell; `absent` becomes false as soon as there may be one.
+    pub(crate) async fn create(&self, request: &CreateShell, absent: &AtomicBool) -> Result<String, Error> {
         let operation = Operation {
             action: "Create",
             purpose: "open a shell",
             // Environment variables.
             secret: true,
+            absent: Some(absent),
         };
         let body = written(request.write(self.header(), &message_id()))?;
         let created = self.perform(operation, body, Credential::Needed, CreateResponse::read).await?;
@@ -57,12 +62,14 @@ impl Session {
         }
     }
 
-    pub(crate) async fn command(&self, request: &CommandRequest) -> Result<String, Error> {
+    /// Starts a command; `absent` becomes false as soon as it may run.
+    pub(crate) async fn command(&self, request: &CommandRequest, absent: &AtomicBool) -> Result<String, Error> {
         let operation = Operation {
             action: "Command",
             purpose: "start the command",
             // Command lines hold what people put there.
             secret: true,
+            absent: Some(absent),
         };
         let body = written(request.write(self.header(), &message_id()))?;
         let started = self.perform(operation, body, Credential::Needed, CommandResponse::read).await?;
@@ -92,6 +99,7 @@ impl Session {
             action: "Send",
             purpose: "take the command's input",
             secret: true,
+            absent: None,
         };
         let body = written(request.write(self.header(), &message_id()))?;
         match self.perform(operation, body, Credential::Needed, |_| Ok(())).await {
@@ -148,6 +156,7 @@ impl Session {
             action,
             purpose,
             secret: false,
+            absent: None,
         };
         self.perform(operation, written(body)?, Credential::Needed, read).await
     }
@@ -173,7 +182,7 @@ fn unwritable(error: WriteError) -> Error {
     Error::new(ErrorKind::Configuration, "a request can't be written").with_source(error)
 }
 
-pub(crate) fn refused(operation: Operation, fault: Fault) -> Error {
+pub(crate) fn refused(operation: Operation<'_>, fault: Fault) -> Error {
     let number = fault.number();
     let kind = if number == Some(code::ACCESS_DENIED) {
         ErrorKind::Forbidden

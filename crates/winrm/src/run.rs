@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -200,11 +201,13 @@ impl Drop for Running {
 async fn start(plan: Plan) -> Result<(Running, Option<Instant>), Error> {
     let deadline = plan.timeout.map(|timeout| (Instant::now() + timeout, timeout));
     let Some((at, timeout)) = deadline else {
-        return Ok((started(plan).await?, None));
+        return Ok((started(plan, &AtomicBool::new(true)).await?, None));
     };
-    match tokio::time::timeout_at(at, started(plan)).await {
+    let absent = AtomicBool::new(true);
+    match tokio::time::timeout_at(at, started(plan, &absent)).await {
         Ok(running) => Ok((running?, Some(at))),
         // What was begun is undone by the guards.
+        Err(_) if absent.into_inner() => Err(missed(Some(timeout))),
         Err(_) => Err(missed(Some(timeout)).at_least(MayHaveRun::Unknown)),
     }
 }
@@ -217,7 +220,8 @@ fn missed(timeout: Option<Duration>) -> Error {
     Error::new(ErrorKind::Deadline, message).with_hint("give it more time, or find out what it waits for")
 }
 
-async fn started(plan: Plan) -> Result<Running, Error> {
+/// `absent` becomes false as soon as the command may run.
+async fn started(plan: Plan, absent: &AtomicBool) -> Result<Running, Error> {
     let mut lost: Option<Arc<ShellCore>> = None;
     loop {
         let shell = match (&plan.place, &lost) {
@@ -236,7 +240,7 @@ async fn started(plan: Plan) -> Result<Running, Error> {
         let mut request = plan.request.clone();
         request.shell_id.clone_from(&running.shell.id);
         request.command_id = Some(running.id.clone());
-        match running.session().command(&request).await {
+        match running.session().command(&request, absent).await {
             Ok(id) => {
                 tracing::debug!(shell = %running.shell.id, command = %id, "command started");
                 running.id = id;

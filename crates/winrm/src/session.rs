@@ -2,7 +2,7 @@
 //! connection is, and the SOAP that answers it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -103,12 +103,14 @@ pub(crate) enum Credential {
 
 /// What a request is for, for people and logs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Operation {
+pub(crate) struct Operation<'a> {
     pub(crate) action: &'static str,
     /// "The host did not …".
     pub(crate) purpose: &'static str,
     /// Whether the body stays out of logs.
     pub(crate) secret: bool,
+    /// Becomes false as soon as the request may be on its way.
+    pub(crate) absent: Option<&'a AtomicBool>,
 }
 
 /// SOAP, and what it was taken out of.
@@ -193,7 +195,7 @@ impl Session {
     /// Sends a request until the host isn't busy any more, and reads the answer.
     pub(crate) async fn perform<T>(
         &self,
-        operation: Operation,
+        operation: Operation<'_>,
         body: Bytes,
         credential: Credential,
         read: impl Fn(&Envelope<'_>) -> Result<T, ReadError>,
@@ -219,7 +221,7 @@ impl Session {
         }
     }
 
-    fn read<T>(&self, operation: Operation, answer: &[u8], read: impl Fn(&Envelope<'_>) -> Result<T, ReadError>) -> Result<T, Error> {
+    fn read<T>(&self, operation: Operation<'_>, answer: &[u8], read: impl Fn(&Envelope<'_>) -> Result<T, ReadError>) -> Result<T, Error> {
         let unreadable = |error: ReadError| {
             let (kind, hint) = match error {
                 ReadError::NotSoap { .. } | ReadError::Version { .. } => {
@@ -244,7 +246,7 @@ impl Session {
     }
 
     /// One request, over any connection, and the SOAP that answers it.
-    async fn exchange(&self, operation: Operation, body: &Bytes, credential: Credential) -> Result<Soap, Error> {
+    async fn exchange(&self, operation: Operation<'_>, body: &Bytes, credential: Credential) -> Result<Soap, Error> {
         if credential == Credential::Needed && matches!(self.authentication, Authentication::None) {
             return Err(Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"));
         }
@@ -258,6 +260,9 @@ impl Session {
                 None => self.open(credential).await?,
             };
             let request = self.request(&mut channel, body, credential)?;
+            if let Some(absent) = operation.absent {
+                absent.store(false, Ordering::Release);
+            }
             match channel.connection.post(request, self.bounds).await {
                 Ok(answer) => {
                     tracing::debug!(

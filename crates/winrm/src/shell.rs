@@ -166,7 +166,8 @@ impl fmt::Debug for Shell {
 pub(crate) struct ShellCore {
     pub(crate) session: Arc<Session>,
     pub(crate) id: String,
-    closed: AtomicBool,
+    /// The host has nothing of it: not yet, or not any more.
+    absent: AtomicBool,
     runtime: Handle,
 }
 
@@ -179,10 +180,10 @@ impl ShellCore {
         let mut core = Self {
             session: Arc::clone(session),
             id,
-            closed: AtomicBool::new(false),
+            absent: AtomicBool::new(true),
             runtime: Handle::current(),
         };
-        match session.create(&create).await {
+        match session.create(&create, &core.absent).await {
             // Hosts older than the attribute choose an id of their own.
             Ok(created) => {
                 core.id = created;
@@ -191,8 +192,8 @@ impl ShellCore {
             }
             Err(error) => {
                 // Lost answers leave a shell behind; refusals and failed connections don't.
-                let nothing_sent = error.may_have_run() == crate::MayHaveRun::No;
-                core.closed = AtomicBool::new(nothing_sent);
+                let nothing_opened = error.may_have_run() == crate::MayHaveRun::No;
+                core.absent = AtomicBool::new(nothing_opened);
                 Err(error.not_run())
             }
         }
@@ -200,12 +201,12 @@ impl ShellCore {
 
     /// Removes the shell; once it has succeeded, nothing more is done.
     pub(crate) async fn close(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.absent.load(Ordering::Acquire) {
             return Ok(());
         }
         let result = self.session.delete(&self.id).await;
         if result.is_ok() {
-            self.closed.store(true, Ordering::Release);
+            self.absent.store(true, Ordering::Release);
         }
         result
     }
@@ -213,7 +214,7 @@ impl ShellCore {
 
 impl Drop for ShellCore {
     fn drop(&mut self) {
-        if *self.closed.get_mut() {
+        if *self.absent.get_mut() {
             return;
         }
         let (session, id) = (Arc::clone(&self.session), std::mem::take(&mut self.id));

@@ -336,13 +336,16 @@ async fn a_deadline_interrupts_then_removes_the_shell() {
 
 #[tokio::test]
 async fn a_deadline_holds_before_the_start_as_well() {
-    let host = Host::start(|seen| if seen.action() == "Create" { Reply::Silence } else { well(seen) }).await;
-    let client = host.client();
-    let error = client.command("x").timeout(Duration::from_millis(100)).output().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Deadline);
-    assert_eq!(error.to_string(), "the command was not started within its deadline of 100ms");
-    assert!(client.close().await);
-    assert_eq!(host.actions(), ["Create", "Delete"]);
+    for (action, may_have_run) in [("Create", MayHaveRun::No), ("Command", MayHaveRun::Unknown)] {
+        let host = Host::start(move |seen| if seen.action() == action { Reply::Silence } else { well(seen) }).await;
+        let client = host.client();
+        let error = client.command("x").timeout(Duration::from_millis(100)).output().await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Deadline, may_have_run));
+        assert_eq!(error.to_string(), "the command was not started within its deadline of 100ms");
+        assert!(client.close().await);
+        let actions = host.actions();
+        assert_eq!(actions[actions.len() - 2..], [action, "Delete"]);
+    }
 }
 
 #[tokio::test]

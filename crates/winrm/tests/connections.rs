@@ -312,3 +312,14 @@ async fn requests_carry_the_headers_that_hosts_want() {
     assert_ne!(message(0), message(1));
     let _ = envelope("");
 }
+
+#[tokio::test]
+async fn a_deadline_before_anything_was_sent_leaves_nothing_to_remove() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = client(&format!("https://127.0.0.1:{port}")).build().unwrap();
+    let error = client.command("x").timeout(Duration::from_millis(100)).output().await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Deadline, MayHaveRun::No));
+    assert!(client.close().await);
+    assert_eq!(client.connections_made(), 1);
+}
