@@ -1,6 +1,12 @@
 //! The program against programs that nobody here wrote: clients of its service, and recordings of real hosts for its
 //! client. `cargo xtask test` installs them; without it each test says what it lacks and passes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what the support modules run into is the test's failure, and what they print is the test's output"
+)]
+
 mod support;
 
 use std::path::Path;
