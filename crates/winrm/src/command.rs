@@ -13,7 +13,7 @@ use crate::run::{self, Plan};
 use crate::shell::{Shell, ShellOptions};
 use crate::stdio::{Source, Stdio};
 
-/// Describes a command for a host, and starts it: what [`tokio::process::Command`] is for this machine.
+/// Describes a command for a host, and starts it: what `tokio::process::Command` is for this machine.
 ///
 /// The program is taken as it is, so a whole command line may stand there: the host's shell (`cmd`) reads it. Arguments are
 /// quoted where they need it.

@@ -1,6 +1,6 @@
 //! An asynchronous client for Windows Remote Management.
 //!
-//! Commands are described and started as with [`tokio::process`], and run on another machine:
+//! Commands are described and started as with `tokio::process`, and run on another machine:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
