@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use winrm_auth::Credentials;
+use winrm_auth::kerberos::KerberosService;
 
-use crate::authentication::AuthMethod;
+use crate::authentication::{Acceptors, AuthMethod};
 use crate::host::{AnyHost, Host, LocalHost};
 use crate::listener::Listener;
 use crate::quotas::Quotas;
 use crate::server::{ServeError, Server, Settings};
-use crate::tls::Identity;
+use crate::tls::{Identity, machine_name};
 use crate::users::Users;
 
 /// Sets a service up; [`Server::builder`] makes one.
@@ -22,7 +23,10 @@ pub struct ServerBuilder {
     identity: Option<Identity>,
     path: String,
     users: Users,
-    methods: Vec<AuthMethod>,
+    methods: Option<Vec<AuthMethod>>,
+    keytab: Option<String>,
+    any_principal: bool,
+    require_channel_binding: bool,
     allow_unencrypted: bool,
     quotas: Quotas,
     host: Arc<dyn AnyHost>,
@@ -36,7 +40,10 @@ impl ServerBuilder {
             identity: None,
             path: "/wsman".to_owned(),
             users: Users::new(),
-            methods: AuthMethod::ALL.to_vec(),
+            methods: None,
+            keytab: None,
+            any_principal: false,
+            require_channel_binding: false,
             allow_unencrypted: false,
             quotas: Quotas::default(),
             host: Arc::new(LocalHost::new()),
@@ -79,9 +86,31 @@ impl ServerBuilder {
         self
     }
 
-    /// The ways to authenticate, in the order in which they are offered; all that there are if not set.
+    /// The ways to authenticate, in the order in which they are offered. If not set: all, Kerberos only with a
+    /// [`keytab`](Self::keytab).
     pub fn authentication(mut self, methods: Vec<AuthMethod>) -> Self {
-        self.methods = methods;
+        self.methods = Some(methods);
+        self
+    }
+
+    /// The key table with the keys of the service's principals (`HTTP/host@REALM`): a path. With [`AuthMethod::Kerberos`] but without
+    /// this, the system's default table is taken (`KRB5_KTNAME`, `/etc/krb5.keytab`).
+    ///
+    /// A principal gets in if it is among the users, as `name@REALM` or as `REALM\\name`; the password there plays no role for it.
+    pub fn keytab(mut self, path: impl Into<String>) -> Self {
+        self.keytab = Some(path.into());
+        self
+    }
+
+    /// Lets in everyone for whom the KDC vouches, users or not. Off by default: all of them run commands as this service does.
+    pub fn allow_any_principal(mut self, allow: bool) -> Self {
+        self.any_principal = allow;
+        self
+    }
+
+    /// Refuses NTLM and Kerberos over https without a channel binding. Off by default, as on Windows: then only wrong ones are refused.
+    pub fn require_channel_binding(mut self, require: bool) -> Self {
+        self.require_channel_binding = require;
         self
     }
 
@@ -127,15 +156,36 @@ impl ServerBuilder {
                 listeners.push(Listener::https(bind(address).await?, &path, &identity)?);
             }
         }
+        let kerberos = match &self.methods {
+            Some(methods) if methods.contains(&AuthMethod::Kerberos) => true,
+            // Part of Negotiate.
+            _ => self.keytab.is_some(),
+        };
+        let kerberos = if kerberos { Some(open_keytab(self.keytab).await?) } else { None };
+        let methods = self.methods.unwrap_or_else(|| {
+            let all = AuthMethod::ALL.iter().copied();
+            all.filter(|method| *method != AuthMethod::Kerberos || kerberos.is_some()).collect()
+        });
+        let users = Arc::new(self.users);
+        let machine = machine_name();
+        let acceptors = Acceptors::new(users.clone(), &machine, kerberos, self.any_principal, self.require_channel_binding);
         let settings = Settings {
             path,
-            users: self.users,
-            methods: self.methods,
+            machine,
+            users,
+            methods,
+            acceptors,
             allow_unencrypted: self.allow_unencrypted,
             quotas: self.quotas,
         };
         Ok(Server::new(listeners, certificate_pem, settings, self.host))
     }
+}
+
+/// Reading a key table blocks, and so does loading the library.
+async fn open_keytab(path: Option<String>) -> Result<KerberosService, ServeError> {
+    let opened = tokio::task::spawn_blocking(move || KerberosService::open(path.as_deref())).await;
+    Ok(opened.map_err(|error| ServeError::Listener(error.into()))??)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -107,7 +107,7 @@ pub(crate) fn too_large(service: &Service) -> Answer {
 }
 
 fn refuse(service: &Service, mut fault: Refusal, relates_to: Option<String>) -> Answer {
-    faults::sign(&mut fault, &service.machine);
+    faults::sign(&mut fault, &service.settings.machine);
     tracing::debug!(code = fault.number(), subcode = fault.subcode, "fault");
     let header = ResponseHeader {
         message_id: message_id(),
@@ -307,7 +307,7 @@ fn config(service: &Service) -> Config {
     config.auth = settings
         .methods
         .iter()
-        .map(|method| (method.config_name().to_owned(), "true".to_owned()))
+        .filter_map(|method| Some((method.config_name()?.to_owned(), "true".to_owned())))
         .collect();
     config.idle_timeout_ms = Some(millis(quotas.idle_timeout));
     config.max_shells_per_user = Some(quotas.max_shells_per_user);

@@ -9,14 +9,15 @@ use openssl::error::ErrorStack;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use winrm_auth::channel_binding::InvalidCertificate;
+use winrm_auth::kerberos::KerberosError;
 
-use crate::authentication::AuthMethod;
+use crate::authentication::{Acceptors, AuthMethod};
 use crate::builder::ServerBuilder;
 use crate::host::AnyHost;
 use crate::listener::Listener;
 use crate::quotas::Quotas;
 use crate::shells::Shells;
-use crate::tls::{IdentityError, machine_name};
+use crate::tls::IdentityError;
 use crate::users::Users;
 
 /// A WinRM service whose listeners are open. It answers once [`serve`](Self::serve) runs.
@@ -31,15 +32,16 @@ pub struct Server {
 pub(crate) struct Service {
     pub(crate) settings: Settings,
     pub(crate) shells: Arc<Shells>,
-    /// The name that faults carry.
-    pub(crate) machine: String,
 }
 
 pub(crate) struct Settings {
     /// With a slash in front and none behind.
     pub(crate) path: String,
-    pub(crate) users: Users,
+    /// The name that faults carry.
+    pub(crate) machine: String,
+    pub(crate) users: Arc<Users>,
     pub(crate) methods: Vec<AuthMethod>,
+    pub(crate) acceptors: Acceptors,
     pub(crate) allow_unencrypted: bool,
     pub(crate) quotas: Quotas,
 }
@@ -57,7 +59,6 @@ impl Server {
         let service = Service {
             shells: Shells::new(host, settings.quotas.clone()),
             settings,
-            machine: machine_name(),
         };
         Self {
             listeners,
@@ -142,6 +143,9 @@ pub enum ServeError {
     /// OpenSSL refuses the certificate, its key or the settings.
     #[error("TLS can't be set up")]
     Tls(#[from] ErrorStack),
+    /// Kerberos can't be offered.
+    #[error("Kerberos can't be offered")]
+    Kerberos(#[from] KerberosError),
     /// No channel binding can be made of the certificate.
     #[error("the certificate for https can't be bound to")]
     Binding(#[from] InvalidCertificate),

@@ -1,14 +1,18 @@
 //! Where protocol and authentication meet: a request's way from HTTP to an envelope and back.
 
+use std::error::Error;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
-use winrm_auth::{Authorization, Scheme, basic};
+use winrm_auth::sealed_body::{self, Protocol};
+use winrm_auth::{Authorization, Challenge, Scheme, Sealer, SecurityContext, Step, TokenMachine, basic};
 
 use crate::authentication::AuthMethod;
 use crate::connection::Link;
@@ -18,11 +22,39 @@ use crate::server::Service;
 /// The type of an envelope, as Windows writes it.
 const SOAP: &str = "application/soap+xml;charset=UTF-8";
 
+/// What a sealed body may be larger than its envelope.
+const SEAL_OVERHEAD: usize = 4_096;
+
 /// A connection from the first request to the last.
 pub(crate) struct Session {
     service: Arc<Service>,
     link: Link,
+    /// Locked as long as a request is answered; HTTP/1.1 has one at a time.
+    state: Mutex<State>,
 }
+
+/// How far the connection's own authentication is. Basic has no part in it.
+#[derive(Default)]
+enum State {
+    /// Nobody, or failed.
+    #[default]
+    Nobody,
+    /// The client's next token is waited for.
+    Handshake { scheme: Scheme, machine: Box<dyn TokenMachine> },
+    /// Someone: requests need no header any more.
+    Known(Known),
+}
+
+struct Known {
+    user: String,
+    /// `None` where messages can't be sealed.
+    protocol: Option<Protocol>,
+    sealer: Sealer,
+    /// From the first sealed message on clear text would be an attack.
+    sealed: bool,
+}
+
+type HttpResponse = Response<Full<Bytes>>;
 
 /// Why a request's body isn't there.
 enum NoBody {
@@ -33,11 +65,15 @@ enum NoBody {
 
 impl Session {
     pub(crate) fn new(service: Arc<Service>, link: Link) -> Self {
-        Self { service, link }
+        Self {
+            service,
+            link,
+            state: Mutex::default(),
+        }
     }
 
     /// Answers one request, whatever it is.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
         let (head, body) = request.into_parts();
         if !head
             .uri
@@ -52,19 +88,11 @@ impl Session {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
+        let mut state = self.state.lock().await;
         // It is read before anything is answered: the connection can't be kept with half a request in it.
         let body = match self.read_body(body).await {
             Ok(body) => body,
-            Err(NoBody::TooLarge) => {
-                let who = self.basic_user(&head.headers);
-                // Windows tells strangers nothing, not even this.
-                let response = if who.is_ok() {
-                    soap(dispatch::too_large(&self.service))
-                } else {
-                    self.unauthorized()
-                };
-                return closing(response);
-            }
+            Err(NoBody::TooLarge) => return closing(self.too_large(&head.headers, &state)),
             Err(NoBody::TooSlow) => return closing(empty(StatusCode::REQUEST_TIMEOUT)),
             Err(NoBody::Broken) => return closing(empty(StatusCode::BAD_REQUEST)),
         };
@@ -73,10 +101,150 @@ impl Session {
         {
             return soap(answer);
         }
-        match self.basic_user(&head.headers) {
-            Ok(user) => soap(self.dispatch(user, &body).await),
-            Err(response) => *response,
+        let Some(value) = head.headers.get(AUTHORIZATION) else {
+            return match &mut *state {
+                // A client that asks like this wants to authenticate anew, and would go on in clear text.
+                State::Known(known) if !body.is_empty() => self.message(known, &head.headers, body).await,
+                _ => self.unauthorized(),
+            };
+        };
+        let Ok(value) = value.to_str() else { return self.unauthorized() };
+        let scheme = Authorization::scheme_of(value);
+        if !self.offered().any(|method| method.scheme() == scheme) {
+            tracing::info!(peer = %self.link.peer, %scheme, "refused: not offered on this connection");
+            return self.unauthorized();
         }
+        if scheme == Scheme::Basic {
+            return match self.basic_user(value) {
+                Some(user) if body.len() > self.max_envelope() => closing(self.clear_too_large(&user)),
+                Some(user) => soap(self.dispatch(user, &body).await),
+                None => self.unauthorized(),
+            };
+        }
+        let token = match self.handshake(&mut state, value).await {
+            ControlFlow::Break(response) => return *response,
+            ControlFlow::Continue(token) => token,
+        };
+        let mut response = match &mut *state {
+            State::Known(known) if !body.is_empty() => self.message(known, &head.headers, body).await,
+            _ => empty(StatusCode::OK),
+        };
+        if let Some(token) = token {
+            add_challenge(&mut response, &Challenge::with_token(scheme, token));
+        }
+        response
+    }
+
+    /// One leg of an authentication: ends the request with an answer, or goes on with it as someone who is known now, with the last
+    /// token for the client.
+    async fn handshake(&self, state: &mut State, value: &str) -> ControlFlow<Box<HttpResponse>, Option<Vec<u8>>> {
+        let refuse = |reason: &dyn std::fmt::Display| {
+            tracing::info!(peer = %self.link.peer, %reason, "authentication failed");
+            ControlFlow::Break(Box::new(self.unauthorized()))
+        };
+        let before = std::mem::take(state);
+        let (scheme, token) = match Authorization::parse(value) {
+            Ok(Authorization { token, .. }) if token.is_empty() => return refuse(&"no token"),
+            Ok(Authorization { scheme, token }) => (scheme, token),
+            Err(error) => return refuse(&error),
+        };
+        let acceptors = &self.service.settings.acceptors;
+        let machine = match before {
+            State::Handshake { scheme: same, machine } if same == scheme && !begins(&token) => machine,
+            _ => match acceptors.machine(&scheme, self.link.binding.as_ref()) {
+                Ok(Some(machine)) => machine,
+                Ok(None) => return refuse(&"the scheme has no mechanism here"),
+                Err(error) => return refuse(&error),
+            },
+        };
+        let (machine, step) = if acceptors.may_block(&scheme) {
+            let mut machine = machine;
+            let step = tokio::task::spawn_blocking(move || {
+                let step = machine.step(&token);
+                (machine, step)
+            });
+            match step.await {
+                Ok(stepped) => stepped,
+                Err(error) => return refuse(&error),
+            }
+        } else {
+            let mut machine = machine;
+            let step = machine.step(&token);
+            (machine, step)
+        };
+        match step {
+            Ok(Step::Continue(token)) => {
+                let mut response = empty(StatusCode::UNAUTHORIZED);
+                add_challenge(&mut response, &Challenge::with_token(scheme.clone(), token));
+                *state = State::Handshake { scheme, machine };
+                ControlFlow::Break(Box::new(response))
+            }
+            Ok(Step::Done { token, context }) => match self.known(&scheme, context) {
+                Some(known) => {
+                    *state = State::Known(known);
+                    ControlFlow::Continue(token)
+                }
+                None => refuse(&"the account is none of this service's"),
+            },
+            Err(error) => refuse(&chain(&error)),
+        }
+    }
+
+    fn known(&self, scheme: &Scheme, context: SecurityContext) -> Option<Known> {
+        let peer = context.peer.as_ref()?;
+        let user = self.service.settings.acceptors.account(context.mechanism, peer)?;
+        tracing::info!(
+            client = %self.link.peer,
+            user,
+            mechanism = %context.mechanism,
+            channel_bound = context.channel_bound,
+            "authenticated"
+        );
+        Some(Known {
+            user,
+            protocol: Protocol::of_scheme(scheme),
+            sealer: context.sealer,
+            sealed: false,
+        })
+    }
+
+    /// Answers a message of someone known: a sealed one sealed, one in clear text only where that is allowed.
+    async fn message(&self, known: &mut Known, headers: &HeaderMap, mut body: Vec<u8>) -> HttpResponse {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let sealing = known.protocol.filter(|_| sealed_body::is_sealed(content_type));
+        let Some(protocol) = sealing else {
+            if known.sealed || !self.clear_text_allowed() {
+                tracing::info!(peer = %self.link.peer, user = known.user, "refused: a message in clear text");
+                return closing(empty(StatusCode::INTERNAL_SERVER_ERROR));
+            }
+            if body.len() > self.max_envelope() {
+                return closing(self.clear_too_large(&known.user));
+            }
+            return soap(self.dispatch(known.user.clone(), &body).await);
+        };
+        let opened = match sealed_body::open(&mut known.sealer, content_type, &mut body, self.max_envelope()) {
+            Ok(opened) if opened.protocol == protocol => opened,
+            Ok(opened) => return self.unreadable(&format!("sealed by {}", opened.protocol)),
+            Err(error) => return self.unreadable(&chain(&error)),
+        };
+        known.sealed = true;
+        let answer = self.dispatch(known.user.clone(), &body[opened.plain]).await;
+        match sealed_body::seal(&mut known.sealer, protocol, SOAP, &answer.envelope) {
+            Ok(sealed) => {
+                let mut response = Response::new(Full::new(Bytes::from(sealed)));
+                *response.status_mut() = answer.status;
+                let content_type = HeaderValue::from_static(protocol.content_type());
+                response.headers_mut().insert(CONTENT_TYPE, content_type);
+                response
+            }
+            Err(error) => self.unreadable(&error.to_string()),
+        }
+    }
+
+    /// What Windows says to a sealed body that it can't open. The connection's counters are of no use any more.
+    fn unreadable(&self, reason: &str) -> HttpResponse {
+        tracing::info!(peer = %self.link.peer, reason, "a sealed message can't be read");
+        closing(empty(StatusCode::BAD_REQUEST))
     }
 
     async fn dispatch(&self, user: String, body: &[u8]) -> Answer {
@@ -87,9 +255,32 @@ impl Session {
         dispatch::answer(&self.service, &caller, body).await
     }
 
+    fn max_envelope(&self) -> usize {
+        self.service.settings.quotas.max_envelope_bytes()
+    }
+
+    /// Windows tells strangers nothing, not even that they wrote too much.
+    fn too_large(&self, headers: &HeaderMap, state: &State) -> HttpResponse {
+        let basic = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match (basic, state) {
+            (None, State::Known(known)) if !known.sealed && self.clear_text_allowed() => self.clear_too_large(&known.user),
+            (None, State::Known(_)) => empty(StatusCode::PAYLOAD_TOO_LARGE),
+            (Some(value), _) => match self.basic_user(value) {
+                Some(user) => self.clear_too_large(&user),
+                None => self.unauthorized(),
+            },
+            _ => self.unauthorized(),
+        }
+    }
+
+    fn clear_too_large(&self, user: &str) -> HttpResponse {
+        tracing::info!(peer = %self.link.peer, user, "refused: larger than MaxEnvelopeSizekb");
+        soap(dispatch::too_large(&self.service))
+    }
+
     async fn read_body(&self, mut body: Incoming) -> Result<Vec<u8>, NoBody> {
         let quotas = &self.service.settings.quotas;
-        let limit = quotas.max_envelope_bytes();
+        let limit = quotas.max_envelope_bytes().saturating_add(SEAL_OVERHEAD);
         let hint = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if hint > limit {
             return Err(NoBody::TooLarge);
@@ -120,36 +311,45 @@ impl Session {
         methods.filter(move |method| *method != AuthMethod::Basic || basic)
     }
 
-    fn basic_user(&self, headers: &HeaderMap) -> Result<String, Box<Response<Full<Bytes>>>> {
-        let refused = || Box::new(self.unauthorized());
-        let value = headers.get(AUTHORIZATION).ok_or_else(refused)?;
-        let value = value.to_str().map_err(|_| refused())?;
-        if Authorization::scheme_of(value) != Scheme::Basic {
-            return Err(refused());
+    fn basic_user(&self, value: &str) -> Option<String> {
+        if !self.offered().any(|method| method == AuthMethod::Basic) {
+            return None;
         }
-        if !self.offered().any(|method| method.scheme() == Scheme::Basic) {
-            tracing::info!(peer = %self.link.peer, "Basic refused: not offered, or clear text not allowed");
-            return Err(refused());
+        let refused = |reason: &str| tracing::info!(peer = %self.link.peer, reason, "Basic refused");
+        let given = basic::parse_authorization(value)
+            .map_err(|error| refused(&error.to_string()))
+            .ok()?;
+        let user = self.service.settings.users.verify(&given);
+        if user.is_none() {
+            refused("wrong user or password");
         }
-        let given = basic::parse_authorization(value).map_err(|error| {
-            tracing::info!(peer = %self.link.peer, %error, "Basic refused");
-            refused()
-        })?;
-        self.service.settings.users.verify(&given).ok_or_else(|| {
-            tracing::info!(peer = %self.link.peer, user = given.account(), "Basic refused: wrong user or password");
-            refused()
-        })
+        user
     }
 
-    fn unauthorized(&self) -> Response<Full<Bytes>> {
+    fn unauthorized(&self) -> HttpResponse {
         let mut response = empty(StatusCode::UNAUTHORIZED);
         for method in self.offered() {
-            if let Ok(value) = HeaderValue::from_str(&method.challenge().to_string()) {
-                response.headers_mut().append(WWW_AUTHENTICATE, value);
-            }
+            add_challenge(&mut response, &method.challenge());
         }
         response
     }
+}
+
+/// Whether a token is the first of an authentication, whatever went before: NTLM's NEGOTIATE_MESSAGE, or the initial token of a
+/// GSSAPI mechanism (RFC 2743, 3.1).
+fn begins(token: &[u8]) -> bool {
+    token.first() == Some(&0x60) || token.starts_with(b"NTLMSSP\0\x01\0\0\0")
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// Whether the client says that it asks without credentials ([DSP0226] 11).
@@ -158,22 +358,27 @@ fn asks_as_stranger(headers: &HeaderMap) -> bool {
     value.is_some_and(|value| value.trim().eq_ignore_ascii_case("unauthenticated"))
 }
 
-fn soap(answer: Answer) -> Response<Full<Bytes>> {
+fn add_challenge(response: &mut HttpResponse, challenge: &Challenge) {
+    // Scheme names, base64 and a constant realm: always a valid value.
+    if let Ok(value) = HeaderValue::from_str(&challenge.to_string()) {
+        response.headers_mut().append(WWW_AUTHENTICATE, value);
+    }
+}
+
+fn soap(answer: Answer) -> HttpResponse {
     let mut response = Response::new(Full::new(Bytes::from(answer.envelope)));
     *response.status_mut() = answer.status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(SOAP));
     response
 }
 
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+fn empty(status: StatusCode) -> HttpResponse {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
 }
 
-fn closing(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    response
-        .headers_mut()
-        .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+fn closing(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -81,10 +81,17 @@ impl Users {
 
     /// The account that this name means, with its password.
     pub(crate) fn find(&self, user: &str, domain: Option<&str>) -> Option<(String, &Secret)> {
-        self.accounts
-            .iter()
-            .find(|account| matches(account, user, domain))
-            .map(|account| (account.account(), &account.password))
+        self.first(|account| matches(account, user, domain))
+    }
+
+    /// The same, but only an account that was given this domain.
+    pub(crate) fn find_in_domain(&self, user: &str, domain: &str) -> Option<(String, &Secret)> {
+        self.first(|account| account.domain.is_some() && matches(account, user, Some(domain)))
+    }
+
+    fn first(&self, condition: impl Fn(&Credentials) -> bool) -> Option<(String, &Secret)> {
+        let account = self.accounts.iter().find(|account| condition(account))?;
+        Some((account.account(), &account.password))
     }
 }
 

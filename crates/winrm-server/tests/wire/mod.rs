@@ -1,5 +1,6 @@
 //! A WinRM client of nothing but sockets and text, so that no mistake of ours is made on both sides.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 use std::net::SocketAddr;
 
