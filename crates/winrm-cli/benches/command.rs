@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use winrm::{Client, Credentials, Encryption, Secret};
+use winrm::{Client, Credentials, Encryption, Secret, Transport};
 use winrm_proto::shell::{
     CommandRequest, CommandResponse, CommandState, CreateResponse, CreateShell, DeleteResponse, DeleteShell, ReceiveRequest,
     ReceiveResponse, State, StreamData,
@@ -62,6 +62,7 @@ async fn measure() -> Outcome {
     let floor = Served::start(Command::new(std::env::current_exe()?).env(FLOOR, "1"))?;
     let client = Client::builder(&service.url)
         .credentials(Credentials::parse("bench", Secret::new(PASSWORD))?)
+        .transport(Transport::Basic)
         .encryption(Encryption::Never)
         .build()?;
     commands(&client, &floor.url).await?;

@@ -260,7 +260,8 @@ Examples:
   winrm serve --user alice --password-file pw --tls-listen 127.0.0.1:5986
   winrm serve --listen 127.0.0.1:0 --users users --allow-unencrypted
 
-The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.")]
+The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.
+Over http messages are encrypted by NTLM or Kerberos; Basic is taken there only with --allow-unencrypted.")]
 pub(crate) struct ServeArguments {
     /// Listen for http here; may be repeated; port 0 takes a free one [default: 127.0.0.1:5985]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -277,9 +278,18 @@ pub(crate) struct ServeArguments {
     /// Write the certificate that https uses to this file, for clients to trust
     #[arg(long, value_name = "FILE")]
     pub(crate) cert_out: Option<PathBuf>,
-    /// What to take for authentication
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "basic")]
-    pub(crate) auth: Vec<winrm_server::AuthMethod>,
+    /// What to take for authentication: basic, ntlm, kerberos, negotiate [default: all, Kerberos only with --keytab]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) auth: Option<Vec<winrm_server::AuthMethod>>,
+    /// The key table of the service's principals (HTTP/HOST@REALM), for Kerberos
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keytab: Option<String>,
+    /// Let in everyone for whom the KDC vouches; else only those among the accounts, as NAME@REALM
+    #[arg(long)]
+    pub(crate) allow_any_principal: bool,
+    /// Refuse NTLM and Kerberos over https without a channel binding
+    #[arg(long)]
+    pub(crate) require_channel_binding: bool,
     /// Accounts, a line each: [DOMAIN\]NAME:PASSWORD
     #[arg(long, value_name = "FILE", group = "accounts")]
     pub(crate) users: Option<PathBuf>,

@@ -17,9 +17,16 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
     let (users, made) = users(&arguments)?;
     let mut builder = Server::builder()
         .users(users)
-        .authentication(arguments.auth.clone())
+        .require_channel_binding(arguments.require_channel_binding)
+        .allow_any_principal(arguments.allow_any_principal)
         .allow_unencrypted(arguments.allow_unencrypted)
         .quotas(quotas(&arguments.quotas));
+    if let Some(methods) = &arguments.auth {
+        builder = builder.authentication(methods.clone());
+    }
+    if let Some(keytab) = &arguments.keytab {
+        builder = builder.keytab(keytab);
+    }
     if arguments.listen.is_empty() && arguments.tls_listen.is_empty() {
         builder = builder.listen(([127, 0, 0, 1], 5985).into());
     }
