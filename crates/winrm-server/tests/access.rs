@@ -99,6 +99,7 @@ async fn strangers_may_ask_who_answers_and_learn_no_versions() {
     );
 }
 
+#[allow(clippy::unwrap_used, reason = "part of the tests")]
 async fn tls(service: &wire::Service, change: impl FnOnce(&mut openssl::ssl::SslConnectorBuilder)) -> Option<Wire<SslStream<TcpStream>>> {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
     let certificate = X509::from_pem(service.certificate_pem.as_ref().unwrap().as_bytes()).unwrap();

@@ -20,6 +20,8 @@ const LEFTOVER: usize = 1 << 20;
 /// A pipe that ends with its command, even where a child in the background holds it open.
 pub(crate) struct OutputPipe {
     pipe: pipe::Receiver,
+    exit: watch::Receiver<Option<u32>>,
+    /// Wakes a reader that waits when the command ends.
     exited: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// From the command's end on.
     after: Option<After>,
@@ -31,12 +33,14 @@ struct After {
 }
 
 impl OutputPipe {
-    pub(crate) fn new(pipe: pipe::Receiver, mut exit: watch::Receiver<Option<u32>>) -> Self {
+    pub(crate) fn new(pipe: pipe::Receiver, exit: watch::Receiver<Option<u32>>) -> Self {
+        let mut wait = exit.clone();
         let exited = async move {
-            let _ = exit.wait_for(Option::is_some).await;
+            let _ = wait.wait_for(Option::is_some).await;
         };
         Self {
             pipe,
+            exit,
             exited: Box::pin(exited),
             after: None,
         }
@@ -46,6 +50,10 @@ impl OutputPipe {
 impl AsyncRead for OutputPipe {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // Asked each time: where something always is to be read, nobody ever waits for the end.
+        if this.after.is_none() && this.exit.borrow().is_some() {
+            this.after = Some(After::begin());
+        }
         if this.after.as_ref().is_some_and(|after| after.leftover == 0) {
             return Poll::Ready(Ok(()));
         }
@@ -60,12 +68,18 @@ impl AsyncRead for OutputPipe {
         if this.after.is_none() {
             ready!(this.exited.as_mut().poll(cx));
         }
-        let after = this.after.get_or_insert_with(|| After {
-            leftover: LEFTOVER,
-            silence: Box::pin(tokio::time::sleep(SILENCE)),
-        });
+        let after = this.after.get_or_insert_with(After::begin);
         ready!(after.silence.as_mut().poll(cx));
         after.leftover = 0;
         Poll::Ready(Ok(()))
+    }
+}
+
+impl After {
+    fn begin() -> Self {
+        Self {
+            leftover: LEFTOVER,
+            silence: Box::pin(tokio::time::sleep(SILENCE)),
+        }
     }
 }
