@@ -265,6 +265,7 @@ async fn a_receive_that_waits_is_answered_when_its_command_is_terminated() {
     );
 }
 
+#[allow(clippy::unwrap_used, reason = "part of the tests")]
 impl wire::Reply {
     fn fault_number(&self) -> u32 {
         let rest = self.body.split("Code=\"").nth(1).expect("a fault");

@@ -76,7 +76,9 @@ pub(crate) struct Wire<S> {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
+    /// The body as text, as far as it is text.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -132,12 +134,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         while self.buffer.len() < end + length {
             self.more().await?;
         }
-        let body = String::from_utf8(self.buffer[end..end + length].to_vec()).unwrap();
+        let bytes = self.buffer[end..end + length].to_vec();
         self.buffer.drain(..end + length);
         Some(Reply {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head,
-            body,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes,
         })
     }
 
