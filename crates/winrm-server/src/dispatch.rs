@@ -79,11 +79,7 @@ pub(crate) async fn answer(service: &Service, caller: &Caller, body: &[u8]) -> A
         },
         Ok(Err(error)) => {
             tracing::warn!(%error, "an answer can't be written");
-            refuse(
-                service,
-                faults::unreadable(&winrm_proto::ReadError::Missing { name: String::new() }),
-                None,
-            )
+            refuse(service, faults::unwritable(), None)
         }
         Err(fault) => refuse(service, fault, relates_to),
     }

@@ -175,6 +175,16 @@ pub(crate) fn too_large() -> Refusal {
     )
 }
 
+/// The answer holds what XML can't carry.
+pub(crate) fn unwritable() -> Refusal {
+    refusal(
+        Receiver,
+        "InternalError",
+        0x8033_8003,
+        "An error was encountered inside the plugin. ",
+    )
+}
+
 /// The client takes only answers that are too small to hold anything.
 pub(crate) fn envelope_too_small() -> Refusal {
     detailed(

@@ -1,4 +1,5 @@
 //! Authentication of a connection: legs, sealed messages, and what must not work.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod wire;
 
