@@ -1,5 +1,7 @@
 //! The program's own service, as a child with free ports.
 
+#![expect(clippy::unwrap_used, reason = "a service that can't be started is the test's failure")]
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
