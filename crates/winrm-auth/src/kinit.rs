@@ -393,9 +393,7 @@ pub fn principal(credentials: &Credentials, realm: Option<&str>) -> String {
 #[non_exhaustive]
 pub enum KinitError {
     /// There is no such program.
-    #[error(
-        "the program {command} is not there; install krb5-user (Debian, Ubuntu), krb5-workstation (Fedora, RHEL) or krb5 (Alpine, Arch)"
-    )]
+    #[error("the program {command} is not there")]
     Missing {
         /// What was to be run.
         command: String,
@@ -458,6 +456,9 @@ impl KinitError {
     pub fn hint(&self) -> Option<&'static str> {
         let Self::Refused { output, .. } = self else {
             return match self {
+                Self::Missing { .. } => Some(
+                    "install krb5-user (Debian, Ubuntu), krb5-workstation (Fedora, RHEL) or krb5 (Alpine, Arch), or use tickets that are there",
+                ),
                 Self::TimedOut { .. } => Some("no KDC may be reachable, or the command asks for more than a password"),
                 _ => None,
             };
@@ -483,10 +484,11 @@ impl KinitError {
             (&["revoked", "locked"], "the account is locked or disabled"),
             (&["expired"], "the password has expired and has to be changed first"),
         ];
-        HINTS
-            .iter()
-            .find(|(words, _)| words.iter().any(|word| output.contains(word)))
-            .map(|&(_, hint)| hint)
+        let hint = HINTS.iter().find(|(words, _)| words.iter().any(|word| output.contains(word)));
+        Some(hint.map_or(
+            "run the command by hand, with the same user and krb5.conf: it may ask for more than a password",
+            |&(_, hint)| hint,
+        ))
     }
 }
 
@@ -522,7 +524,8 @@ mod tests {
                 command: "kinit-of-nobody".to_owned()
             }
         );
-        assert!(error.to_string().contains("krb5-user"), "{error}");
+        assert!(error.to_string().contains("kinit-of-nobody"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("krb5-user")), "{error:?}");
     }
 
     #[test]

@@ -136,7 +136,8 @@ impl Tokens {
                 Ok(machine) => machines.push(Box::new(machine)),
                 Err(error) => {
                     let error = error.into_error(&self.host);
-                    tracing::info!(host = %self.host, %error, "no Kerberos");
+                    let reason = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::info!(host = %self.host, %error, reason, "no Kerberos");
                     missing = Some(error);
                 }
             }
