@@ -52,7 +52,7 @@ fn command(client: &Client, words: &[String], shell: &ShellArguments) -> Command
 enum Cut {
     Interrupted,
     Terminated,
-    Output(std::io::Error),
+    Output(Uncopied),
 }
 
 async fn run_to_its_end(mut command: Command, pass_stdin: bool) -> Result<ExitCode, Failure> {
@@ -78,11 +78,14 @@ async fn run_to_its_end(mut command: Command, pass_stdin: bool) -> Result<ExitCo
         None => Ok(exit_code(child.wait().await?.code())),
         Some(Cut::Interrupted) => end(child, Status::Interrupted).await,
         Some(Cut::Terminated) => end(child, Status::Terminated).await,
-        Some(Cut::Output(error)) if error.kind() == ErrorKind::BrokenPipe => end(child, Status::BrokenPipe).await,
-        // The host's trouble comes through the same stream: the child knows more about it.
-        Some(Cut::Output(error)) => match child.wait().await {
+        Some(Cut::Output(Uncopied::Target(error))) if error.kind() == ErrorKind::BrokenPipe => end(child, Status::BrokenPipe).await,
+        Some(Cut::Output(Uncopied::Target(error))) => {
+            end(child, Status::Failed).await?;
+            Err(Failure::new(Status::Failed, "the command's output can't be written").because(error))
+        }
+        Some(Cut::Output(Uncopied::Source)) => match child.wait().await {
             Err(trouble) => Err(trouble.into()),
-            Ok(_) => Err(Failure::new(Status::Failed, "the command's output can't be written").because(error)),
+            Ok(status) => Ok(exit_code(status.code())),
         },
     }
 }
@@ -142,17 +145,25 @@ async fn feed(mut stdin: ChildStdin) {
     let _ = stdin.shutdown().await;
 }
 
-async fn copy(source: Option<impl AsyncRead + Unpin>, mut target: impl AsyncWrite + Unpin) -> std::io::Result<()> {
+/// What keeps the output from being copied.
+enum Uncopied {
+    /// The host's trouble: the child knows more about it.
+    Source,
+    /// Ours.
+    Target(std::io::Error),
+}
+
+async fn copy(source: Option<impl AsyncRead + Unpin>, mut target: impl AsyncWrite + Unpin) -> Result<(), Uncopied> {
     let Some(mut source) = source else { return Ok(()) };
     let mut buffer = vec![0; PIECE];
     loop {
-        let read = source.read(&mut buffer).await?;
+        let read = source.read(&mut buffer).await.map_err(|_| Uncopied::Source)?;
         if read == 0 {
             return Ok(());
         }
-        target.write_all(&buffer[..read]).await?;
+        target.write_all(&buffer[..read]).await.map_err(Uncopied::Target)?;
         // What the command has said is shown at once.
-        target.flush().await?;
+        target.flush().await.map_err(Uncopied::Target)?;
     }
 }
 

@@ -41,8 +41,10 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
             Failure::configuration(format!("the certificate {} with the key {}", cert.display(), key.display())).because(error)
         })?);
     }
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| Failure::configuration("signals can't be caught").because(error))?;
+    let catch = |kind| signal(kind).map_err(|error| Failure::configuration("signals can't be caught").because(error));
+    let mut terminate = catch(SignalKind::terminate())?;
+    // Caught, not ignored: commands would inherit that, and never hear of Ctrl-C and Ctrl-Break.
+    let (mut interrupt, mut quit) = (catch(SignalKind::interrupt())?, catch(SignalKind::quit())?);
     let server = builder
         .bind()
         .await
@@ -69,7 +71,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
         }
     };
     server

@@ -1,5 +1,7 @@
 //! The program as a person uses it, on the service of this machine: what it prints, and how it ends.
 
+#![expect(clippy::unwrap_used, reason = "what a test runs into is its failure")]
+
 #[path = "support/service.rs"]
 #[expect(dead_code, reason = "the tests with peers use more of it")]
 mod service;

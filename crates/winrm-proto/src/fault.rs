@@ -21,7 +21,7 @@ pub mod code {
     /// An operation on a registry key marked for deletion: the user's profile was unloaded, and the shell is gone.
     pub const KEY_DELETED: u32 = 0x8007_03FA;
     /// The service doesn't know the resource URI.
-    pub const INVALID_RESOURCE_URI: u32 = 0x8033_8004;
+    pub const INVALID_RESOURCE_URI: u32 = 0x8033_803B;
     /// A header of the request is missing or wrong.
     pub const INVALID_HEADER: u32 = 0x8033_800F;
     /// Nothing listens there.
@@ -73,7 +73,7 @@ pub struct Fault {
     pub subcode: Option<String>,
     /// The reason, once for each language.
     pub reasons: Vec<Reason>,
-    /// The URI of `wsman:FaultDetail`, [DSP0226] 14.6.
+    /// The URI of `wsman:FaultDetail`, \[DSP0226\] 14.6.
     pub detail_uri: Option<String>,
     /// Windows' own detail.
     pub wsman: Option<WsmanFault>,
@@ -105,7 +105,7 @@ pub struct Reason {
     pub text: String,
 }
 
-/// `f:WSManFault`, [MS-WSMV] 2.2.4.44.
+/// `f:WSManFault`, \[MS-WSMV\] 2.2.4.44.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WsmanFault {
     /// The error's number, see [`code`].

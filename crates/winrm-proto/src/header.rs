@@ -13,11 +13,11 @@ use crate::xml::{Element, WriteError, XmlWriter};
 pub struct RequestHeader {
     /// The service's URL, `wsa:To`.
     pub to: String,
-    /// `uuid:` and a UUID that all requests of one client share ([MS-WSMV] 2.2.4.36).
+    /// `uuid:` and a UUID that all requests of one client share (\[MS-WSMV\] 2.2.4.36).
     pub session_id: Option<String>,
     /// The language wished for messages, a language tag of RFC 3066.
     pub locale: String,
-    /// The language for numbers and dates in data ([MS-WSMV] 2.2.4.14).
+    /// The language for numbers and dates in data (\[MS-WSMV\] 2.2.4.14).
     pub data_locale: String,
     /// The largest answer the client takes, in bytes.
     pub max_envelope_size: u32,
@@ -148,7 +148,7 @@ impl ResponseHeader {
     }
 }
 
-/// One key of a resource, [DSP0226] 5.1.2.2: `ShellId` and its value.
+/// One key of a resource, \[DSP0226\] 5.1.2.2: `ShellId` and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     /// The key's name.
@@ -167,7 +167,7 @@ impl Selector {
     }
 }
 
-/// One switch of an operation, [DSP0226] 6.4: `WINRS_CODEPAGE` and its value.
+/// One switch of an operation, \[DSP0226\] 6.4: `WINRS_CODEPAGE` and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderOption {
     /// The option's name.

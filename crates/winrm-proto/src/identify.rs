@@ -1,4 +1,4 @@
-//! Identify: who answers there, before any authentication. [DSP0226] 11.
+//! Identify: who answers there, before any authentication. \[DSP0226\] 11.
 
 use crate::envelope::{Envelope, ReadError};
 use crate::ns;
@@ -28,7 +28,7 @@ impl Identify {
     }
 }
 
-/// The answer, [DSP0226] 11 and [MS-WSMV] 3.1.4.1.
+/// The answer, \[DSP0226\] 11 and \[MS-WSMV\] 3.1.4.1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdentifyResponse {
     /// The URI of the WS-Management version.

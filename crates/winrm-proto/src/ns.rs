@@ -6,15 +6,15 @@ pub const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 pub const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
 /// WS-Transfer.
 pub const TRANSFER: &str = "http://schemas.xmlsoap.org/ws/2004/09/transfer";
-/// WS-Management, [DSP0226].
+/// WS-Management, \[DSP0226\].
 pub const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
-/// Microsoft's additions to WS-Management, [MS-WSMV].
+/// Microsoft's additions to WS-Management, \[MS-WSMV\].
 pub const WSMV: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd";
-/// The identify operation, [DSP0226] 11.
+/// The identify operation, \[DSP0226\] 11.
 pub const IDENTIFY: &str = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd";
-/// The remote shell, [MS-WSMV] 2.2.4.
+/// The remote shell, \[MS-WSMV\] 2.2.4.
 pub const SHELL: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell";
-/// Details of faults, [MS-WSMV] 2.2.4.44.
+/// Details of faults, \[MS-WSMV\] 2.2.4.44.
 pub const WSMAN_FAULT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault";
 /// Details of faults that a WMI provider made.
 pub const WMI_ERROR: &str = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/MSFT_WmiError";
@@ -31,7 +31,7 @@ pub const SHELL_CMD: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/s
 /// The resource of the service's configuration, `winrm/config`.
 pub const CONFIG: &str = "http://schemas.microsoft.com/wbem/wsman/1/config";
 
-/// The action of a fault, [DSP0226] 14.2.
+/// The action of a fault, \[DSP0226\] 14.2.
 pub const ACTION_FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
 /// The action of a fault of WS-Addressing.
 pub const ACTION_ADDRESSING_FAULT: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";

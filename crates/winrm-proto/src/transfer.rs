@@ -5,7 +5,7 @@ use crate::header::{Header, RequestHeader, ResponseHeader, Selector, Target, end
 use crate::ns;
 use crate::xml::{Element, WriteError};
 
-/// Get: reads a resource. [DSP0226] 7.3.
+/// Get: reads a resource. \[DSP0226\] 7.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Get {
     /// The resource's URI.

@@ -6,8 +6,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 use winrm_proto::identify::IdentifyResponse;
 use winrm_proto::shell::{
-    CommandResponse, CreateResponse, CreateShell, DeleteResponse, ReceiveRequest, SendRequest, SendResponse, Signal, SignalRequest,
-    SignalResponse,
+    CommandResponse, CreateResponse, DeleteResponse, ReceiveRequest, SendRequest, SendResponse, Signal, SignalRequest, SignalResponse,
 };
 use winrm_proto::transfer::Config;
 use winrm_proto::xml::{Limits, decode};
@@ -17,6 +16,7 @@ use crate::command::{Input, Wanted};
 use crate::faults::{self, Refusal};
 use crate::host::ProcessSignal;
 use crate::server::Service;
+use crate::shell::Shell;
 use crate::shells::new_id;
 
 /// Who sent a request, and how.
@@ -177,14 +177,19 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
         Request::Identify => identity(&kernel_version()).write(),
         Request::Get(get) => {
             let _operation = shells.operation(&caller.user)?;
-            if !get.resource_uri.trim_end_matches('/').eq_ignore_ascii_case(ns::CONFIG) {
+            let uri = get.resource_uri.trim_end_matches('/');
+            if [ns::SHELL, ns::SHELL_CMD].iter().any(|shell| uri.eq_ignore_ascii_case(shell)) {
+                let shell = shells.find(&caller.user, asked.shell_id().map_err(|error| faults::unreadable(&error))?)?;
+                describe(&shell, caller, &asked).write_to_get(header)
+            } else if uri.eq_ignore_ascii_case(ns::CONFIG) {
+                config(service).write(header)
+            } else {
                 return Err(faults::unknown_resource(&get.resource_uri));
             }
-            config(service).write(header)
         }
         Request::Create(create) => {
             let _operation = shells.operation(&caller.user)?;
-            open(service, caller, create, &asked)?.write(header)
+            describe(&*shells.create(&caller.user, create)?, caller, &asked).write(header)
         }
         Request::Delete(delete) => {
             let shell = shells.find(&caller.user, &delete.shell_id)?;
@@ -210,18 +215,17 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
     })
 }
 
-fn open(service: &Service, caller: &Caller, create: CreateShell, asked: &Header) -> Result<CreateResponse, Refusal> {
-    let shell = service.shells.create(&caller.user, create)?;
+fn describe(shell: &Shell, caller: &Caller, asked: &Header) -> CreateResponse {
     let mut response = CreateResponse::default();
     response.shell_id = shell.context.id.clone();
     response.resource_uri = ns::SHELL_CMD.to_owned();
     response.address = asked.to.clone().unwrap_or_default();
-    response.owner = Some(caller.user.clone());
+    response.owner = Some(shell.context.user.clone());
     response.client_ip = Some(caller.address.clone());
     response.idle_timeout = Some(shell.idle_timeout);
     response.input_streams = shell.input_streams.clone();
     response.output_streams = shell.output_streams.clone();
-    Ok(response)
+    response
 }
 
 async fn send_input(service: &Service, caller: &Caller, send: SendRequest, deadline: Instant) -> Result<(), Refusal> {
@@ -250,7 +254,9 @@ async fn receive_output(
 ) -> Result<Written, Refusal> {
     let shell = service.shells.find(&caller.user, &receive.shell_id)?;
     let _visit = shell.visit();
-    let command = shell.command(receive.command_id.as_deref())?;
+    // The shell has no output of its own: Windows answers "The parameter is incorrect".
+    let command_id = receive.command_id.as_deref().ok_or_else(faults::parameter)?;
+    let command = shell.command(Some(command_id))?;
     let wants = |name: &str| receive.streams.iter().any(|stream| stream == name);
     let wanted = Wanted {
         stdout: wants("stdout"),
@@ -282,12 +288,12 @@ fn pass_signal(service: &Service, caller: &Caller, signal: &SignalRequest) -> Re
     Ok(())
 }
 
-/// The signal meant: pypsrp writes `Terminate` in upper case, and PowerShell's own ctrl_c is used for commands too.
+/// The signal meant: PowerShell's own ctrl_c is used for commands too.
 fn recognised(signal: &Signal) -> Option<Signal> {
-    let Signal::Other(uri) = signal else { return Some(signal.clone()) };
-    let known = [Signal::Terminate, Signal::CtrlC, Signal::CtrlBreak];
-    let known = known.into_iter().find(|known| known.uri().eq_ignore_ascii_case(uri));
-    known.or_else(|| (uri == "powershell/signal/ctrl_c").then_some(Signal::CtrlC))
+    match signal {
+        Signal::Other(uri) => (uri == "powershell/signal/ctrl_c").then_some(Signal::CtrlC),
+        known => Some(known.clone()),
+    }
 }
 
 fn config(service: &Service) -> Config {

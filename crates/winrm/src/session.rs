@@ -2,6 +2,7 @@
 //! connection is, and the SOAP that answers it.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -39,12 +40,24 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A fresh id: a UUID in upper case, as Windows writes it.
 pub(crate) fn new_id() -> String {
     let mut buffer = uuid::Uuid::encode_buffer();
-    uuid::Uuid::new_v4().hyphenated().encode_upper(&mut buffer).to_owned()
+    fresh_uuid().hyphenated().encode_upper(&mut buffer).to_owned()
 }
 
 pub(crate) fn message_id() -> String {
     let mut buffer = uuid::Uuid::encode_buffer();
-    format!("uuid:{}", uuid::Uuid::new_v4().hyphenated().encode_upper(&mut buffer))
+    format!("uuid:{}", fresh_uuid().hyphenated().encode_upper(&mut buffer))
+}
+
+/// A UUID that no other has. It is no secret, so the system is asked for randomness once and not for every request.
+fn fresh_uuid() -> uuid::Uuid {
+    static FIRST: OnceLock<u128> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let first = *FIRST.get_or_init(|| uuid::Uuid::new_v4().as_u128());
+    // With an odd factor no two of the 2^64 counts have the same product. It goes into both halves, in different order, since
+    // the version and the variant of a UUID overwrite six bits.
+    let step = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mask = u128::from(step) << 64 | u128::from(step.swap_bytes());
+    uuid::Builder::from_random_bytes((first ^ mask).to_be_bytes()).into_uuid()
 }
 
 /// Everything that the handles of one client share.
@@ -257,7 +270,8 @@ impl Session {
             let reused = kept.is_some();
             let mut channel = match kept {
                 Some(channel) => channel,
-                None => self.open(credential).await?,
+                // Rare, and its future is large: it would make that of every request as large.
+                None => Box::pin(self.open(credential)).await?,
             };
             let request = self.request(&mut channel, body, credential)?;
             if let Some(absent) = operation.absent {
@@ -525,4 +539,21 @@ fn open_sealed(
         return Err(format!("the answer is sealed as {}, the request was as {protocol}", opened.protocol).into());
     }
     Ok(Some(opened.plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_upper_case_uuids_and_never_repeat() {
+        let ids: HashSet<String> = (0..100_000).map(|_| super::new_id()).collect();
+        assert_eq!(ids.len(), 100_000);
+        let parsed = ids.iter().map(|id| uuid::Uuid::parse_str(id).unwrap());
+        assert!(
+            parsed
+                .zip(&ids)
+                .all(|(parsed, id)| parsed.get_version_num() == 4 && parsed.to_string().to_uppercase() == *id)
+        );
+    }
 }

@@ -7,7 +7,7 @@ use crate::xml::WriteError;
 
 use super::{empty_response, shell_selector};
 
-/// Starts a command. [MS-WSMV] 3.1.4.11 and 2.2.4.7.
+/// Starts a command. \[MS-WSMV\] 3.1.4.11 and 2.2.4.7.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandRequest {
@@ -135,7 +135,7 @@ impl CommandResponse {
     }
 }
 
-/// What a command can be told. [MS-WSMV] 2.2.4.38.
+/// What a command can be told. \[MS-WSMV\] 2.2.4.38.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signal {
@@ -165,12 +165,12 @@ impl Signal {
         let known = [Self::Terminate, Self::CtrlC, Self::CtrlBreak];
         known
             .into_iter()
-            .find(|signal| signal.uri() == uri)
+            .find(|signal| signal.uri().eq_ignore_ascii_case(uri))
             .unwrap_or_else(|| Self::Other(uri.to_owned()))
     }
 }
 
-/// Signals a command. [MS-WSMV] 3.1.4.12.
+/// Signals a command. \[MS-WSMV\] 3.1.4.12.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalRequest {
     /// The shell.

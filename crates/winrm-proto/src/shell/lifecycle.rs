@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::envelope::{Envelope, ReadError};
 use crate::header::{Header, HeaderOption, RequestHeader, ResponseHeader, Target, end, read_duration, read_selectors, write_selectors};
-use crate::xml::{Element, WriteError};
+use crate::transfer::Get;
+use crate::xml::{Element, WriteError, XmlWriter};
 use crate::{duration, ns};
 
 use super::{empty_response, shell_selector};
 
-/// Opens a shell. [MS-WSMV] 3.1.4.5.2 and 2.2.4.37.
+/// Opens a shell. \[MS-WSMV\] 3.1.4.5.2 and 2.2.4.37.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateShell {
@@ -168,7 +169,7 @@ impl CreateShell {
     }
 }
 
-/// The answer to [`CreateShell`], [MS-WSMV] 3.1.4.5.2.2.
+/// The answer to [`CreateShell`], \[MS-WSMV\] 3.1.4.5.2.2.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateResponse {
@@ -205,8 +206,23 @@ impl CreateResponse {
         xml.markup("<a:ReferenceParameters>")
             .element("w:ResourceURI", &self.resource_uri, "the resource URI")?;
         write_selectors(&mut xml, &shell_selector(&self.shell_id))?;
-        xml.markup("</a:ReferenceParameters></x:ResourceCreated><rsp:Shell>");
-        xml.element("rsp:ShellId", &self.shell_id, "the shell's id")?;
+        xml.markup("</a:ReferenceParameters></x:ResourceCreated>");
+        self.write_shell(&mut xml)?;
+        Ok(end(xml))
+    }
+
+    /// Writes the shell as the answer to a Get of it.
+    ///
+    /// # Errors
+    /// A text that XML can't carry.
+    pub fn write_to_get(&self, header: &ResponseHeader) -> Result<Vec<u8>, WriteError> {
+        let mut xml = header.begin(Get::RESPONSE_ACTION, 1_024)?;
+        self.write_shell(&mut xml)?;
+        Ok(end(xml))
+    }
+
+    fn write_shell(&self, xml: &mut XmlWriter) -> Result<(), WriteError> {
+        xml.markup("<rsp:Shell>").element("rsp:ShellId", &self.shell_id, "the shell's id")?;
         xml.element("rsp:ResourceUri", &self.resource_uri, "the resource URI")?;
         if let Some(owner) = &self.owner {
             xml.element("rsp:Owner", owner, "the shell's owner")?;
@@ -222,7 +238,7 @@ impl CreateResponse {
         xml.element("rsp:InputStreams", &self.input_streams.join(" "), "a stream's name")?;
         xml.element("rsp:OutputStreams", &self.output_streams.join(" "), "a stream's name")?;
         xml.markup("<rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime><rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>");
-        Ok(end(xml))
+        Ok(())
     }
 
     /// Reads the answer.
@@ -271,7 +287,7 @@ impl CreateResponse {
     }
 }
 
-/// Closes a shell and ends what runs in it. [MS-WSMV] 3.1.4.4.
+/// Closes a shell and ends what runs in it. \[MS-WSMV\] 3.1.4.4.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteShell {
     /// The kind of shell.

@@ -1,4 +1,4 @@
-//! The remote shell, [MS-WSMV] 2.2.4 and 3.1.4: Create, Command, Send, Receive, Signal, Delete.
+//! The remote shell, \[MS-WSMV\] 2.2.4 and 3.1.4: Create, Command, Send, Receive, Signal, Delete.
 
 mod command;
 mod lifecycle;

@@ -11,7 +11,7 @@ use crate::xml::{Element, WriteError, XmlWriter};
 
 use super::{empty_response, shell_selector};
 
-/// A piece of one stream, `rsp:Stream`. [MS-WSMV] 2.2.4.39.
+/// A piece of one stream, `rsp:Stream`. \[MS-WSMV\] 2.2.4.39.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamData {
     /// The stream's name: `stdin`, `stdout`, `stderr`.
@@ -67,7 +67,7 @@ fn decode_base64(text: &str, name: &str) -> Result<Bytes, ReadError> {
         .map_err(|error| ReadError::invalid(&format!("Stream {name}"), text, format!("it is not base64: {error}")))
 }
 
-/// Sends input to a command. [MS-WSMV] 3.1.4.13.
+/// Sends input to a command. \[MS-WSMV\] 3.1.4.13.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRequest {
     /// The shell.
@@ -143,7 +143,7 @@ empty_response! {
     SendResponse, "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/SendResponse", "<rsp:SendResponse/>"
 }
 
-/// Asks for output. [MS-WSMV] 3.1.4.14.
+/// Asks for output. \[MS-WSMV\] 3.1.4.14.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiveRequest {
     /// The shell.
@@ -213,7 +213,7 @@ pub struct ReceiveResponse {
     pub state: Option<CommandState>,
 }
 
-/// `rsp:CommandState`, [MS-WSMV] 2.2.4.10.
+/// `rsp:CommandState`, \[MS-WSMV\] 2.2.4.10.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandState {
     /// The command.

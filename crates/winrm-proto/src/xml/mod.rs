@@ -1,5 +1,6 @@
 //! XML as SOAP needs it: a bounded reader that resolves namespaces, and a writer that can't produce broken XML.
 
+mod parser;
 mod reader;
 mod writer;
 

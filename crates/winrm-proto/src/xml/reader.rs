@@ -2,12 +2,7 @@
 
 use std::borrow::Cow;
 
-use quick_xml::escape::{EscapeError, resolve_predefined_entity};
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::ResolveResult;
-use quick_xml::{NsReader, XmlVersion};
-
-use crate::ns;
+use super::parser::Parser;
 
 /// Bounds on what is read. What exceeds one is refused, with the bound named in the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,35 +99,35 @@ pub enum XmlErrorKind {
 }
 
 #[derive(Debug)]
-struct Node<'i> {
-    namespace: u16,
-    local: &'i str,
-    first_attribute: u32,
-    attributes: u32,
-    text: Cow<'i, str>,
+pub(super) struct Node<'i> {
+    pub(super) namespace: u16,
+    pub(super) local: &'i str,
+    pub(super) first_attribute: u32,
+    pub(super) attributes: u32,
+    pub(super) text: Cow<'i, str>,
     /// Index behind the last descendant: children are walked by skipping whole subtrees.
-    end: u32,
-    span: (usize, usize),
+    pub(super) end: u32,
+    pub(super) span: (usize, usize),
 }
 
 #[derive(Debug)]
-struct Attribute<'i> {
-    namespace: u16,
-    local: &'i str,
-    value: Cow<'i, str>,
+pub(super) struct Attribute<'i> {
+    pub(super) namespace: u16,
+    pub(super) local: &'i str,
+    pub(super) value: Cow<'i, str>,
 }
 
 /// A parsed document: its elements in document order. Text that needed no unescaping points into the input.
 #[derive(Debug)]
 pub struct Document<'i> {
-    input: &'i str,
+    pub(super) input: &'i str,
     /// Index 0 is "no namespace".
-    namespaces: Vec<Cow<'static, str>>,
-    nodes: Vec<Node<'i>>,
-    attributes: Vec<Attribute<'i>>,
+    pub(super) namespaces: Vec<Cow<'i, str>>,
+    pub(super) nodes: Vec<Node<'i>>,
+    pub(super) attributes: Vec<Attribute<'i>>,
 }
 
-/// Turns a document's bytes into text: UTF-8, or UTF-16 with a byte order mark ([DSP0226] R13.1-1 lets peers use both).
+/// Turns a document's bytes into text: UTF-8, or UTF-16 with a byte order mark (\[DSP0226\] R13.1-1 lets peers use both).
 ///
 /// # Errors
 /// [`XmlErrorKind::Encoding`] when the bytes are neither.
@@ -168,176 +163,7 @@ impl<'i> Document<'i> {
     /// # Errors
     /// Whatever isn't well-formed XML with declared namespaces, uses a document type, or exceeds `limits`.
     pub fn parse(input: &'i str, limits: &Limits) -> Result<Self, XmlError> {
-        if input.len() > limits.bytes {
-            return Err(error_at(input, 0, XmlErrorKind::TooLarge(limits.bytes)));
-        }
-        if input.starts_with('\u{FEFF}') {
-            // A byte order mark belongs to the bytes: `decode` has taken it away. The tokenizer would skip it without counting.
-            return Err(error_at(input, 0, XmlErrorKind::Character(0xFEFF)));
-        }
-        let bad = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-        if let Some(at) = input.as_bytes().iter().position(bad) {
-            return Err(error_at(input, at, XmlErrorKind::Character(u32::from(input.as_bytes()[at]))));
-        }
-        let mut reader = NsReader::from_str(input);
-        reader.config_mut().check_comments = true;
-        let mut tree = Self {
-            input,
-            namespaces: vec![Cow::Borrowed("")],
-            nodes: Vec::with_capacity(32),
-            attributes: Vec::new(),
-        };
-        let mut open: Vec<u32> = Vec::with_capacity(16);
-        let mut seen_root = false;
-        loop {
-            let start = position(&reader);
-            let event = match reader.read_event() {
-                Ok(event) => event,
-                Err(quick_xml::Error::IllFormed(quick_xml::errors::IllFormedError::MissingEndTag(name))) => {
-                    return Err(error_at(input, input.len(), XmlErrorKind::Truncated(name)));
-                }
-                Err(error) => {
-                    let at = usize::try_from(reader.error_position()).unwrap_or(start).min(input.len());
-                    return Err(error_at(input, at, XmlErrorKind::Syntax(error.to_string())));
-                }
-            };
-            let fail = |kind| Err(error_at(input, start, kind));
-            match event {
-                Event::Start(tag) | Event::Empty(tag) => {
-                    let empty = input[..position(&reader)].ends_with("/>");
-                    if open.is_empty() && seen_root {
-                        return fail(XmlErrorKind::Roots);
-                    }
-                    if open.len() >= limits.depth {
-                        return fail(XmlErrorKind::TooDeep(limits.depth));
-                    }
-                    if tree.nodes.len() >= limits.elements {
-                        return fail(XmlErrorKind::TooManyElements(limits.elements));
-                    }
-                    seen_root = true;
-                    let index = tree.nodes.len() as u32;
-                    if let Err(kind) = tree.push(&reader, &tag, limits) {
-                        return fail(kind);
-                    }
-                    let node = &mut tree.nodes[index as usize];
-                    node.end = index + 1;
-                    node.span = (start, position(&reader));
-                    if !empty {
-                        open.push(index);
-                    }
-                }
-                Event::End(_) => {
-                    let end = tree.nodes.len() as u32;
-                    if let Some(index) = open.pop() {
-                        let node = &mut tree.nodes[index as usize];
-                        node.end = end;
-                        node.span.1 = position(&reader);
-                    }
-                }
-                Event::Text(text) => {
-                    let text = text.xml10_content();
-                    match open.last() {
-                        Some(&index) => append(&mut tree.nodes[index as usize].text, text),
-                        None if text.trim().is_empty() => {}
-                        None => return fail(XmlErrorKind::Outside),
-                    }
-                }
-                Event::CData(data) => match open.last() {
-                    Some(&index) => append(&mut tree.nodes[index as usize].text, data.xml10_content()),
-                    None => return fail(XmlErrorKind::Outside),
-                },
-                Event::GeneralRef(reference) => {
-                    let Some(&index) = open.last() else {
-                        return fail(XmlErrorKind::Outside);
-                    };
-                    let target = &mut tree.nodes[index as usize].text;
-                    match reference.resolve_char_ref() {
-                        Ok(Some(character)) if allowed(character) => target.to_mut().push(character),
-                        Ok(Some(character)) => return fail(XmlErrorKind::Character(u32::from(character))),
-                        Ok(None) => {
-                            let name = reference.into_inner();
-                            match resolve_predefined_entity(&name) {
-                                Some(text) => target.to_mut().push_str(text),
-                                None => return fail(XmlErrorKind::Entity(name.into_owned())),
-                            }
-                        }
-                        Err(error) => return fail(XmlErrorKind::Syntax(error.to_string())),
-                    }
-                }
-                Event::DocType(_) => return fail(XmlErrorKind::DocumentType),
-                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
-                Event::Eof => break,
-            }
-        }
-        if let Some(&index) = open.last() {
-            return Err(error_at(
-                input,
-                input.len(),
-                XmlErrorKind::Truncated(tree.nodes[index as usize].local.to_string()),
-            ));
-        }
-        if tree.nodes.is_empty() {
-            return Err(error_at(input, input.len(), XmlErrorKind::Empty));
-        }
-        Ok(tree)
-    }
-
-    fn push(&mut self, reader: &NsReader<&'i [u8]>, tag: &BytesStart<'i>, limits: &Limits) -> Result<(), XmlErrorKind> {
-        let (resolved, local) = reader.resolver().resolve_element(tag.name());
-        let namespace = self.namespace(resolved)?;
-        let local = within(self.input, local.into_inner())?;
-        let first_attribute = self.attributes.len() as u32;
-        for (count, attribute) in tag.attributes().enumerate() {
-            if count >= limits.attributes {
-                return Err(XmlErrorKind::TooManyAttributes(limits.attributes));
-            }
-            let attribute = attribute.map_err(|error| XmlErrorKind::Syntax(error.to_string()))?;
-            if attribute.key.as_namespace_binding().is_some() {
-                continue;
-            }
-            let (resolved, local) = reader.resolver().resolve_attribute(attribute.key);
-            let namespace = self.namespace(resolved)?;
-            let local = within(self.input, local.into_inner())?;
-            if attribute.value.contains('<') {
-                return Err(XmlErrorKind::Syntax("an attribute's value holds <".into()));
-            }
-            let value = match attribute.normalized_value(XmlVersion::Implicit1_0) {
-                Ok(Cow::Borrowed(value)) => Cow::Borrowed(within(self.input, value)?),
-                Ok(Cow::Owned(value)) => Cow::Owned(value),
-                Err(quick_xml::Error::Escape(EscapeError::UnrecognizedEntity(_, name))) => return Err(XmlErrorKind::Entity(name)),
-                Err(error) => return Err(XmlErrorKind::Syntax(error.to_string())),
-            };
-            if let Some(bad) = value.chars().find(|&character| !allowed(character)) {
-                return Err(XmlErrorKind::Character(u32::from(bad)));
-            }
-            self.attributes.push(Attribute { namespace, local, value });
-        }
-        self.nodes.push(Node {
-            namespace,
-            local,
-            first_attribute,
-            attributes: self.attributes.len() as u32 - first_attribute,
-            text: Cow::Borrowed(""),
-            end: 0,
-            span: (0, 0),
-        });
-        Ok(())
-    }
-
-    fn namespace(&mut self, resolved: ResolveResult<'_>) -> Result<u16, XmlErrorKind> {
-        let uri = match resolved {
-            ResolveResult::Unbound => return Ok(0),
-            ResolveResult::Bound(namespace) => namespace.0,
-            ResolveResult::Unknown(prefix) => return Err(XmlErrorKind::Prefix(prefix)),
-        };
-        if let Some(index) = self.namespaces.iter().position(|known| known == uri) {
-            return Ok(index as u16);
-        }
-        let index = u16::try_from(self.namespaces.len()).map_err(|_| XmlErrorKind::Syntax("there are too many namespaces".into()))?;
-        let known = KNOWN.iter().find(|known| **known == uri);
-        self.namespaces
-            .push(known.map_or_else(|| Cow::Owned(uri.to_owned()), |known| Cow::Borrowed(*known)));
-        Ok(index)
+        Parser::new(input, limits).parse()
     }
 
     /// The root element.
@@ -442,48 +268,8 @@ impl<'d, 'i> Iterator for Children<'d, 'i> {
     }
 }
 
-/// Namespaces that need no copy.
-const KNOWN: &[&str] = &[
-    ns::SOAP,
-    ns::ADDRESSING,
-    ns::WSMAN,
-    ns::WSMV,
-    ns::SHELL,
-    ns::TRANSFER,
-    ns::XML,
-    ns::XSI,
-    ns::WSMAN_FAULT,
-    ns::IDENTIFY,
-    ns::CONFIG,
-];
-
-/// The part of the input that `part` is, with the input's lifetime.
-fn within<'i>(input: &'i str, part: &str) -> Result<&'i str, XmlErrorKind> {
-    let start = (part.as_ptr() as usize).wrapping_sub(input.as_ptr() as usize);
-    input
-        .get(start..start.wrapping_add(part.len()))
-        .ok_or_else(|| XmlErrorKind::Syntax("a name does not come from the document".into()))
-}
-
-fn position(reader: &NsReader<&[u8]>) -> usize {
-    // The input is in memory, so its length fits.
-    reader.buffer_position() as usize
-}
-
-fn append<'i>(text: &mut Cow<'i, str>, more: Cow<'i, str>) {
-    if text.is_empty() {
-        *text = more;
-    } else {
-        text.to_mut().push_str(&more);
-    }
-}
-
-/// XML 1.0, production 2.
-fn allowed(character: char) -> bool {
-    !matches!(character, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
-}
-
-fn error_at(input: &str, at: usize, kind: XmlErrorKind) -> XmlError {
+/// The error at a byte of the input.
+pub(super) fn error_at(input: &str, at: usize, kind: XmlErrorKind) -> XmlError {
     let before = &input[..input.floor_char_boundary(at)];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     XmlError {
@@ -491,6 +277,11 @@ fn error_at(input: &str, at: usize, kind: XmlErrorKind) -> XmlError {
         column: before[line_start..].chars().count() + 1,
         kind,
     }
+}
+
+/// XML 1.0, production 2.
+pub(super) fn allowed(character: char) -> bool {
+    !matches!(character, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
 #[cfg(test)]
@@ -557,7 +348,7 @@ mod tests {
         assert_eq!(kind("<a>&#1;</a>"), XmlErrorKind::Character(1));
         assert_eq!(kind("<a b='&#xFFFF;'/>"), XmlErrorKind::Character(0xFFFF));
         assert_eq!(kind("<a>\u{7}</a>"), XmlErrorKind::Character(7));
-        assert_eq!(kind("\u{FEFF}<><&><a/>"), XmlErrorKind::Character(0xFEFF));
+        assert_eq!(kind("\u{FEFF}<><&><a/>"), XmlErrorKind::Outside);
         assert_eq!(kind("<x:a/>"), XmlErrorKind::Prefix("x".into()));
         assert_eq!(kind("<a x:b=''/>"), XmlErrorKind::Prefix("x".into()));
         assert_eq!(kind("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), XmlErrorKind::DocumentType);

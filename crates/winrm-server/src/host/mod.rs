@@ -15,7 +15,7 @@ pub use process::{Process, ProcessSignal};
 /// What runs behind a shell: the machine's own processes, or whatever a test wants a client to meet.
 ///
 /// The service does the protocol: shells, ids, quotas, time-outs, authentication. A host only starts commands. The example of the
-/// [crate](crate) is a host that answers at once; this one reads its input while the client sends it and ends when the input ends:
+/// [crate] is a host that answers at once; this one reads its input while the client sends it and ends when the input ends:
 ///
 /// ```
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
