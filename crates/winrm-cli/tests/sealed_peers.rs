@@ -14,7 +14,13 @@ mod peer;
 #[path = "support/service.rs"]
 mod service;
 
-use std::process::Command;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use kdc::Kdc;
 use service::{Service, USER};
@@ -94,4 +100,769 @@ fn pypsrp() {
     };
     let log = client("pypsrp-sealed", 23, 45, peer::script(python, "sealed_pypsrp.py"));
     assert!(bound(&log, "NTLM"), "{log}");
+}
+
+#[test]
+fn attacks() {
+    let Some(python) = peer::variable("attacks", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    client("attacks", 52, 82, peer::script(python, "sealed_attacks.py"));
+}
+
+/// The program as a user of Kerberos: a KDC, a service that knows its principals, and folders that begin empty.
+struct Realm {
+    kdc: Kdc,
+    service: Service,
+    /// `TMPDIR` of the program.
+    temporary: PathBuf,
+    folder: PathBuf,
+}
+
+impl Realm {
+    fn start(test: &str) -> Option<Self> {
+        let folder = service::folder(test);
+        let kdc = Kdc::start(test, &folder)?;
+        let service = Service::start(&folder, &["-v", "--keytab", &kdc.keytab(), "--allow-any-principal"]);
+        let temporary = folder.join("tmp");
+        fs::create_dir(&temporary).unwrap();
+        Some(Self {
+            kdc,
+            service,
+            temporary,
+            folder,
+        })
+    }
+
+    /// `winrm -v run` with Kerberos as the transport, the flags, a command that succeeds, and no tickets but what the flags bring.
+    fn run(&self, flags: &[&str]) -> Command {
+        self.faked(&[], flags)
+    }
+
+    /// The same behind another program.
+    fn faked(&self, before: &[&str], flags: &[&str]) -> Command {
+        let line = [
+            before,
+            &[env!("CARGO_BIN_EXE_winrm"), "-v", "run", "--transport", "kerberos"],
+            flags,
+        ]
+        .concat();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).arg(self.url()).args(["--", "echo out; exit 7"]);
+        self.surround(&mut command);
+        command
+    }
+
+    /// The environment of a user without tickets.
+    fn surround(&self, command: &mut Command) {
+        command.env_remove("WINRM_PASSWORD").stdin(Stdio::null());
+        command.env("KRB5_CONFIG", self.kdc.config()).env("TMPDIR", &self.temporary);
+        command.env("KRB5CCNAME", format!("FILE:{}", self.no_ccache().display()));
+    }
+
+    fn no_ccache(&self) -> PathBuf {
+        self.folder.join("no-ccache")
+    }
+
+    fn url(&self) -> String {
+        self.service.url.replace("127.0.0.1", "localhost")
+    }
+
+    /// A user of the realm and a file with this password.
+    fn user<'a>(&self, principal: &'a str, password: &str) -> [String; 4] {
+        let file = self.folder.join(format!("password-{}", password.len()));
+        fs::write(&file, format!("{password}\n")).unwrap();
+        let file = file.display().to_string();
+        ["--user".into(), principal.into(), "--connection-password-file".into(), file]
+    }
+
+    fn script(&self, name: &str, text: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = self.folder.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        file.display().to_string()
+    }
+
+    /// Fails unless the command ran on the service, with Kerberos, and nothing is left of its tickets.
+    #[track_caller]
+    fn assert_runs(&self, command: &mut Command) -> String {
+        let output = command.output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("out\n", Some(7)), "{err}");
+        self.assert_clean();
+        err
+    }
+
+    /// Fails unless the program ended with status 4, an error with all these words, a hint, no password, and no trace.
+    #[track_caller]
+    fn assert_refused(&self, command: &mut Command, words: &[&str], hint: &str) {
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let (out, err) = (text(&stdout), text(&stderr));
+        assert_eq!((out.as_str(), status.code()), ("", Some(4)), "{err}");
+        let error = err.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        let hinted = err.lines().find(|line| line.starts_with("hint: ")).unwrap_or_default();
+        for word in words {
+            assert!(error.contains(word), "{word:?} is not in the error:\n{err}");
+        }
+        assert!(hinted.contains(hint), "{hint:?} is not in the hint:\n{err}");
+        assert!(!err.contains(kdc::PASSWORD) && !err.contains(WRONG), "a password is shown:\n{err}");
+        self.assert_clean();
+    }
+
+    #[track_caller]
+    fn assert_clean(&self) {
+        let left: Vec<_> = fs::read_dir(&self.temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(left.is_empty() && !self.no_ccache().exists(), "left behind: {left:?}");
+    }
+}
+
+/// No password of anyone here.
+const WRONG: &str = "not the password";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn strs(strings: &[String]) -> Vec<&str> {
+    strings.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn tickets_of_every_kind() {
+    let Some(realm) = Realm::start("tickets") else { return };
+    let user = realm.user(kdc::PRINCIPAL, kdc::PASSWORD);
+    let managed = strs(&user);
+    let err = realm.assert_runs(&mut realm.run(&managed));
+    assert!(err.contains("scheme=Negotiate sealed=true"), "{err}");
+    realm.assert_runs(&mut realm.run(&[&managed[..], &["--kinit", "managed", "--kinit-args", "-f -l 10m"]].concat()));
+    // The realm is the default one of krb5.conf, and one that is given.
+    let plain = realm.user("user", kdc::PASSWORD);
+    realm.assert_runs(&mut realm.run(&strs(&plain)));
+    realm.assert_runs(&mut realm.run(&[&strs(&plain)[..], &["--realm", kdc::REALM]].concat()));
+    // A ticket that is there: by the environment, and by name.
+    let ccache = realm.kdc.ccache("manual", &[]);
+    realm.assert_runs(realm.run(&["--kinit", "manual"]).env("KRB5CCNAME", &ccache));
+    realm.assert_runs(realm.run(&[]).env("KRB5CCNAME", &ccache));
+    realm.assert_runs(&mut realm.run(&["--ccache", &ccache]));
+    realm.assert_runs(&mut realm.run(&["--ccache", &ccache, "--service", "HTTP", "--hostname-override", "host1.winrm.test"]));
+    realm.assert_runs(&mut realm.run(&["--ccache", &ccache, "--service", "WSMAN"]));
+    let log = realm.service.log();
+    assert!(authenticated(&log, "Kerberos") && !authenticated(&log, "NTLM"), "{log}");
+    assert!(log.contains(kdc::PRINCIPAL), "{log}");
+    // A key table: whose it is, is said or found in it.
+    let keytab = realm.kdc.client_keytab("alice@WINRM.TEST");
+    realm.assert_runs(&mut realm.run(&["--keytab", &keytab, "--user", "alice@WINRM.TEST"]));
+    realm.assert_runs(&mut realm.run(&["--keytab", &keytab]));
+    assert!(realm.service.log().contains("alice@WINRM.TEST"), "{}", realm.service.log());
+}
+
+#[test]
+fn what_keeps_kerberos_from_working_is_said() {
+    let Some(realm) = Realm::start("no-ticket") else { return };
+    let user = realm.user(kdc::PRINCIPAL, kdc::PASSWORD);
+    let user = strs(&user);
+    let with = |more: &[&str]| realm.run(&[&user[..], more].concat());
+
+    realm.assert_refused(
+        &mut realm.run(&["--kinit", "manual"]),
+        &["no Kerberos ticket for localhost"],
+        "kinit",
+    );
+    realm.assert_refused(&mut realm.run(&["--ccache", "FILE:/nowhere/cc"]), &["/nowhere/cc"], "klist");
+    realm.assert_refused(&mut realm.run(&["--keytab", "/nowhere/keytab"]), &["/nowhere/keytab"], "klist -k");
+    let wrong = realm.user(kdc::PRINCIPAL, WRONG);
+    realm.assert_refused(
+        &mut realm.run(&strs(&wrong)),
+        &[kdc::PRINCIPAL, "Password incorrect"],
+        "password is wrong",
+    );
+    let stranger = realm.user("nobody@WINRM.TEST", kdc::PASSWORD);
+    realm.assert_refused(
+        &mut realm.run(&strs(&stranger)),
+        &["nobody@WINRM.TEST", "not found"],
+        "does not know this user",
+    );
+    let elsewhere = realm.user("user@NOWHERE.TEST", kdc::PASSWORD);
+    realm.assert_refused(&mut realm.run(&strs(&elsewhere)), &["Cannot find KDC", "NOWHERE.TEST"], "krb5.conf");
+    realm.assert_refused(
+        &mut with(&["--hostname-override", "nowhere.winrm.test"]),
+        &["HTTP/nowhere.winrm.test@WINRM.TEST not found"],
+        "no such service",
+    );
+    realm.assert_refused(
+        &mut with(&["--service", "nothing"]),
+        &["nothing/localhost@WINRM.TEST not found"],
+        "override",
+    );
+    realm.assert_refused(
+        &mut with(&["--kinit-cmd", "/nowhere/kinit"]),
+        &["/nowhere/kinit is not there"],
+        "krb5-user",
+    );
+    let failing = realm.script("failing-kinit", "read password; echo \"sorry about $password\" >&2; exit 3");
+    realm.assert_refused(
+        &mut with(&["--kinit-cmd", &failing]),
+        &["exit status: 3", "sorry about ***"],
+        "by hand",
+    );
+    let lying = realm.script("lying-kinit", "exit 0");
+    let outcome = text(&with(&["--kinit-cmd", &lying]).output().unwrap().stderr);
+    assert!(outcome.contains("can't be used"), "{outcome}");
+
+    // The clock of this machine is changed for the program; kinit, which gets no environment, has the right one.
+    if Command::new("faketime")
+        .args(["-f", "+1h", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        let faked = |offset: &str| realm.faked(&["faketime", "-f", offset], &user);
+        realm.assert_refused(&mut faked("-10m"), &["Clock skew too great"], "clocks differ");
+        realm.assert_refused(&mut faked("+2h"), &["Ticket expired"], "run kinit again");
+        let ccache = realm.kdc.ccache("old", &[]);
+        realm.assert_refused(
+            &mut realm.faked(&["faketime", "-f", "+2h"], &["--ccache", &ccache]),
+            &["expired"],
+            "expired",
+        );
+    } else {
+        println!("clocks are left out: no faketime");
+    }
+
+    let ccache = realm.kdc.ccache("without-service", &[]);
+    realm.kdc.stop();
+    realm.assert_refused(&mut with(&[]), &["Cannot contact any KDC", kdc::REALM], "port 88");
+    realm.assert_refused(&mut realm.run(&["--ccache", &ccache]), &["Cannot contact any KDC"], "KDC");
+    let log = realm.service.log();
+    assert!(!log.contains("authenticated "), "somebody was let in:\n{log}");
+}
+
+#[test]
+fn a_kinit_that_hangs_is_ended_with_what_it_started() {
+    let Some(realm) = Realm::start("hanging-kinit") else { return };
+    let user = realm.user(kdc::PRINCIPAL, kdc::PASSWORD);
+    let hanging = realm.script("hanging-kinit", "echo \"$$\" >&2; sleep 1000");
+    let mut command = realm.run(&[&strs(&user)[..], &["--kinit-cmd", &hanging]].concat());
+    realm.assert_refused(&mut command, &["hanging-kinit did not end within 30 s and was killed"], "KDC");
+}
+
+#[test]
+fn negotiate_takes_kerberos_where_it_can_and_ntlm_where_not() {
+    let Some(realm) = Realm::start("negotiate") else { return };
+    let run = |flags: &[String]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
+        command
+            .args(["-v", "run"])
+            .args(flags)
+            .arg(realm.url())
+            .args(["--", "echo out; exit 7"]);
+        realm.surround(&mut command);
+        command
+    };
+    realm.assert_runs(&mut run(&realm.user(kdc::PRINCIPAL, kdc::PASSWORD)));
+    let log = realm.service.log();
+    assert!(authenticated(&log, "Kerberos") && !authenticated(&log, "NTLM"), "{log}");
+    // A local account asks no KDC; the service's own user has the password of NTLM.
+    realm.assert_runs(&mut run(&realm.user(USER, service::PASSWORD)));
+    assert!(authenticated(&realm.service.log(), "NTLM"), "{}", realm.service.log());
+    // A principal for whom there is no ticket: NTLM is tried, and why there is no Kerberos is told.
+    let output = run(&realm.user(kdc::PRINCIPAL, WRONG)).output().unwrap();
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{err}");
+    assert!(err.contains("no Kerberos") && err.contains("Password incorrect"), "{err}");
+    assert!(err.contains("hint: ") && !err.contains(WRONG), "{err}");
+    realm.assert_clean();
+    // With no KDC to ask, a user who has an account of the service's as well comes in by NTLM.
+    realm.kdc.stop();
+    let user = realm.user(USER, service::PASSWORD);
+    let err = realm.assert_runs(&mut run(&[&user[..], &["--realm".into(), kdc::REALM.into()]].concat()));
+    assert!(err.contains("Cannot contact any KDC") && err.contains("sealed=true"), "{err}");
+}
+
+#[test]
+fn a_ticket_alone_lets_nobody_in_who_has_no_account() {
+    let Some(realm) = Realm::start("no-account") else { return };
+    let folder = service::folder("no-account-service");
+    let service = Service::start(&folder, &["-v", "--keytab", &realm.kdc.keytab()]);
+    // Both are known to the KDC; the service has an account `alice`, but none of that realm's.
+    for principal in [kdc::PRINCIPAL, "alice@WINRM.TEST"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
+        command
+            .args(["run", "--transport", "kerberos"])
+            .args(realm.user(principal, kdc::PASSWORD));
+        command.args([&service.url.replace("127.0.0.1", "localhost"), "--", "echo out; exit 7"]);
+        realm.surround(&mut command);
+        realm.assert_refused(&mut command, &["HTTP 401"], "ticket");
+    }
+    assert!(!authenticated(&service.log(), "Kerberos"), "{}", service.log());
+}
+
+/// pyspnego's acceptor behind an HTTP server: it has the accounts `carol` and `CORP\dave`.
+struct Acceptor {
+    child: Child,
+    url: String,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Acceptor {
+    fn start(python: &OsString, folder: &Path, kdc: Option<&Kdc>, args: &[&str]) -> Self {
+        let users = folder.join("ntlm-users");
+        fs::write(&users, format!(":carol:{ACCEPTORS}\nCORP:dave:{ACCEPTORS}\n")).unwrap();
+        let mut command = peer::script(python.clone(), "sealed_acceptor.py");
+        command.args(args).env("NTLM_USER_FILE", users).env_remove("KRB5_KTNAME");
+        if let Some(kdc) = kdc {
+            command.env("KRB5_CONFIG", kdc.config()).env("KRB5_KTNAME", kdc.keytab());
+        }
+        let errors = fs::File::create(folder.join("acceptor.log")).unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = reader.next().and_then(Result::ok).unwrap_or_default();
+        let Some(url) = first.strip_prefix("listening ") else {
+            drop(child.kill());
+            panic!("the acceptor: {}", fs::read_to_string(folder.join("acceptor.log")).unwrap());
+        };
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let said = lines.clone();
+        std::thread::spawn(move || reader.map_while(Result::ok).for_each(|line| said.lock().unwrap().push(line)));
+        Self {
+            child,
+            url: url.replace("127.0.0.1", "localhost"),
+            lines,
+        }
+    }
+
+    /// What it has said until now.
+    fn said(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// Fails unless it has said so by now.
+    #[track_caller]
+    fn assert_said(&self, words: &str) {
+        let said = self.said();
+        assert!(said.contains(words), "{words:?} is not in what the acceptor said:\n{said}");
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The password of the acceptor's accounts.
+const ACCEPTORS: &str = "Open Sesame";
+
+/// The program with this user on that acceptor; `KRB5_CONFIG` is the KDC's, and there are no tickets.
+fn towards(acceptor: &Acceptor, folder: &Path, kdc: Option<&Kdc>, verb: &str, user: &str, password: &str, flags: &[&str]) -> Command {
+    let file = folder.join(format!("password-{}", password.len()));
+    fs::write(&file, format!("{password}\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
+    command.args([verb, "--user", user, "--connection-password-file"]).arg(file);
+    command.args(flags).arg(&acceptor.url).stdin(Stdio::null());
+    command.env("KRB5CCNAME", "FILE:/nowhere/cc").env_remove("WINRM_PASSWORD");
+    match kdc {
+        Some(kdc) => command.env("KRB5_CONFIG", kdc.config()),
+        None => command.env("KRB5_CONFIG", "/dev/null"),
+    };
+    command
+}
+
+/// A certificate for `localhost` and its key, made by `openssl`.
+fn certificate(folder: &Path, name: &str) -> (String, String) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let output = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-sha256",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "openssl: {}", text(&output.stderr));
+    (certificate.display().to_string(), key.display().to_string())
+}
+
+#[test]
+fn an_acceptor_of_pyspnego_takes_our_tokens_and_messages() {
+    let Some(python) = peer::variable("acceptor", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    let folder = service::folder("acceptor");
+    let kdc = Kdc::start("acceptor with Kerberos", &folder);
+    let kdc = kdc.as_ref();
+    let mut ways = vec![
+        ("negotiate", "Negotiate", "ntlm", "carol", ACCEPTORS, "Negotiate ntlm carol"),
+        (
+            "negotiate",
+            "Negotiate",
+            "ntlm",
+            "CORP\\dave",
+            ACCEPTORS,
+            "Negotiate ntlm CORP\\dave",
+        ),
+        ("negotiate", "Negotiate", "negotiate", "carol", ACCEPTORS, "Negotiate ntlm carol"),
+        ("ntlm", "NTLM", "ntlm", "carol", ACCEPTORS, "NTLM ntlm carol"),
+    ];
+    if kdc.is_some() {
+        let user = (kdc::PRINCIPAL, kdc::PASSWORD);
+        ways.push((
+            "negotiate",
+            "Negotiate",
+            "negotiate",
+            user.0,
+            user.1,
+            "Negotiate kerberos user@WINRM.TEST",
+        ));
+        ways.push((
+            "negotiate",
+            "Negotiate",
+            "kerberos",
+            user.0,
+            user.1,
+            "Negotiate kerberos user@WINRM.TEST",
+        ));
+        ways.push((
+            "kerberos",
+            "Kerberos",
+            "kerberos",
+            user.0,
+            user.1,
+            "Kerberos kerberos user@WINRM.TEST",
+        ));
+    }
+    let sent: Vec<u8> = (0..300_000u32)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    for (protocol, scheme, transport, user, password, known) in ways {
+        let way = format!("{transport} to {scheme}");
+        let acceptor = Acceptor::start(&python, &folder, kdc, &["--protocol", protocol, "--scheme", scheme]);
+        let run = |password: &str| towards(&acceptor, &folder, kdc, "run", user, password, &["--transport", transport]);
+        let output = run(password).args(["--", "hello"]).output().unwrap();
+        let outcome = (text(&output.stdout), text(&output.stderr), output.status.code());
+        assert_eq!(outcome, ("hello".into(), "complaint".into(), Some(3)), "{way}: {}", acceptor.said());
+        acceptor.assert_said(&format!("{known} delegated=nothing"));
+        acceptor.assert_said("sealed");
+
+        let mut child = run(password)
+            .args(["--", "cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&sent).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stdout == sent, "{way}: {} bytes came back", output.stdout.len());
+
+        let output = towards(&acceptor, &folder, kdc, "ping", user, password, &["--transport", transport])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success() && text(&output.stdout).contains("pretended"),
+            "{way}: {output:?}"
+        );
+        assert!(!acceptor.said().contains("clear"), "{way}: {}", acceptor.said());
+
+        let output = run(WRONG).args(["--", "hello"]).output().unwrap();
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{way}: {err}");
+        assert!(
+            err.contains("error: ") && err.contains("hint: ") && !err.contains(WRONG),
+            "{way}: {err}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_in_clear_text_to_an_encrypted_request_is_an_error() {
+    let Some(python) = peer::variable("acceptor in clear text", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    let folder = service::folder("acceptor-clear");
+    let acceptor = Acceptor::start(&python, &folder, None, &["--clear-answers"]);
+    let mut command = towards(&acceptor, &folder, None, "run", "carol", ACCEPTORS, &["--transport", "ntlm"]);
+    let output = command.args(["--", "hello"]).output().unwrap();
+    let err = text(&output.stderr);
+    assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("", Some(4)), "{err}");
+    assert!(err.contains("the answer is in clear text") && err.contains("hint: "), "{err}");
+    acceptor.assert_said("sealed");
+}
+
+#[test]
+fn an_acceptor_checks_our_channel_binding() {
+    let Some(python) = peer::variable("acceptor over TLS", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    let folder = service::folder("acceptor-tls");
+    let kdc = Kdc::start("acceptor over TLS with Kerberos", &folder);
+    let kdc = kdc.as_ref();
+    let ((ours, key), (other, _)) = (certificate(&folder, "ours"), certificate(&folder, "other"));
+    let mut users = vec![("ntlm", "carol", ACCEPTORS), ("negotiate", "carol", ACCEPTORS)];
+    if kdc.is_some() {
+        users.push(("kerberos", kdc::PRINCIPAL, kdc::PASSWORD));
+        users.push(("negotiate", kdc::PRINCIPAL, kdc::PASSWORD));
+    }
+    let genuine = Acceptor::start(&python, &folder, kdc, &["--certificate", &ours, "--key", &key]);
+    // Sees tokens that are bound to one certificate, and believes to be another host.
+    let relay = Acceptor::start(&python, &folder, kdc, &["--certificate", &ours, "--key", &key, "--binding", &other]);
+    for (transport, user, password) in users {
+        let run = |acceptor: &Acceptor, flags: &[&str]| {
+            let flags = [&["--transport", transport, "--ca", &ours], flags].concat();
+            let mut command = towards(acceptor, &folder, kdc, "run", user, password, &flags);
+            command.args(["--", "hello"]).output().unwrap()
+        };
+        for flags in [&[][..], &["--encryption", "always"]] {
+            let output = run(&genuine, flags);
+            let outcome = (text(&output.stdout), output.status.code());
+            assert_eq!(
+                outcome,
+                ("hello".into(), Some(3)),
+                "{transport} {flags:?}: {}",
+                text(&output.stderr)
+            );
+        }
+        let output = run(&relay, &[]);
+        let err = text(&output.stderr);
+        assert_eq!(
+            (text(&output.stdout).as_str(), output.status.code()),
+            ("", Some(4)),
+            "{transport} {user}: {err}"
+        );
+        assert!(err.contains("hint: "), "{err}");
+    }
+    // NTLM requires the binding that the acceptor knows; Kerberos of MIT ignores an absent one.
+    let flags = ["--transport", "ntlm", "--ca", &ours, "--no-cbt"];
+    let output = towards(&genuine, &folder, kdc, "run", "carol", ACCEPTORS, &flags)
+        .args(["--", "hello"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(!relay.said().contains("authenticated"), "{}", relay.said());
+    genuine.assert_said("clear");
+    genuine.assert_said("sealed");
+}
+
+#[test]
+fn a_delegated_ticket_is_of_use_to_the_host() {
+    let Some(python) = peer::variable("delegation", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    let folder = service::folder("delegation");
+    let Some(kdc) = Kdc::start("delegation", &folder) else { return };
+    let acceptor = Acceptor::start(&python, &folder, Some(&kdc), &[]);
+    for transport in ["kerberos", "negotiate"] {
+        let run = |flags: &[&str]| {
+            let flags = [&["--transport", transport], flags].concat();
+            let mut command = towards(&acceptor, &folder, Some(&kdc), "run", kdc::PRINCIPAL, kdc::PASSWORD, &flags);
+            let output = command.args(["--", "hello"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        };
+        run(&[]);
+        assert!(!acceptor.said().contains("delegated=user"), "not asked for: {}", acceptor.said());
+        run(&["--delegate"]);
+        // It fetched another ticket with it.
+        acceptor.assert_said("delegated=user@WINRM.TEST:True");
+        acceptor.lines.lock().unwrap().clear();
+    }
+}
+
+/// Passes everything on between its clients and a service, and keeps it.
+struct Tap {
+    port: u16,
+    streams: Arc<Mutex<Vec<Recorded>>>,
+}
+
+/// One connection's bytes.
+#[derive(Clone, Default)]
+struct Recorded {
+    sent: Vec<u8>,
+    answered: Vec<u8>,
+}
+
+impl Tap {
+    fn start(url: &str) -> Self {
+        let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let streams = Arc::new(Mutex::new(Vec::<Recorded>::new()));
+        let recorded = streams.clone();
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let service = TcpStream::connect(&address).unwrap();
+                let number = {
+                    let mut streams = recorded.lock().unwrap();
+                    streams.push(Recorded::default());
+                    streams.len() - 1
+                };
+                for (mut from, mut to, sent) in [
+                    (client.try_clone().unwrap(), service.try_clone().unwrap(), true),
+                    (service, client, false),
+                ] {
+                    let recorded = recorded.clone();
+                    from.set_nodelay(true).unwrap();
+                    std::thread::spawn(move || {
+                        let mut buffer = vec![0; 65_536];
+                        while let Ok(length @ 1..) = from.read(&mut buffer) {
+                            let stream = &mut recorded.lock().unwrap()[number];
+                            let kept = if sent { &mut stream.sent } else { &mut stream.answered };
+                            kept.extend_from_slice(&buffer[..length]);
+                            if to.write_all(&buffer[..length]).is_err() {
+                                break;
+                            }
+                        }
+                        drop(to.shutdown(Shutdown::Write));
+                    });
+                }
+            }
+        });
+        Self { port, streams }
+    }
+
+    fn url(&self) -> String {
+        format!("http://localhost:{}/wsman", self.port)
+    }
+
+    fn streams(&self) -> Vec<Recorded> {
+        self.streams.lock().unwrap().clone()
+    }
+}
+
+/// How often the words stand in the bytes, small letters and capitals alike.
+fn count(bytes: &[u8], words: &str) -> usize {
+    let words = words.as_bytes();
+    bytes
+        .windows(words.len())
+        .filter(|window| window.eq_ignore_ascii_case(words))
+        .count()
+}
+
+#[test]
+fn nothing_of_an_encrypted_command_can_be_read_on_the_way() {
+    let folder = service::folder("capture");
+    let kdc = Kdc::start("capture with Kerberos", &folder);
+    let keytab = kdc.as_ref().map(Kdc::keytab);
+    let mut accept = vec!["--allow-unencrypted"];
+    accept.extend(keytab.iter().flat_map(|keytab| ["--keytab", keytab, "--allow-any-principal"]));
+    let service = Service::start(&folder, &accept);
+    let mut ways = vec![("ntlm", USER, service::PASSWORD), ("negotiate", USER, service::PASSWORD)];
+    if kdc.is_some() {
+        ways.push(("kerberos", kdc::PRINCIPAL, kdc::PASSWORD));
+        ways.push(("negotiate", kdc::PRINCIPAL, kdc::PASSWORD));
+    }
+    // Base64 of every alignment would hide the words too: the SOAP around them does not.
+    let telling = [
+        "secret-word",
+        "secret-input",
+        "Envelope",
+        "schemas.",
+        "CommandLine",
+        "rsp:",
+        "stdout",
+        "c2VjcmV0",
+    ];
+    let run = |tap: &Tap, flags: &[&str], user: &str, password: &str| {
+        let file = folder.join(format!("password-{}", password.len()));
+        fs::write(&file, format!("{password}\n")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
+        command
+            .args(["run", "--user", user, "--connection-password-file"])
+            .arg(&file)
+            .args(flags);
+        command.args([&tap.url(), "--", "echo secret-word; tr a-z A-Z; echo secret-complaint >&2; exit 7"]);
+        if let Some(kdc) = &kdc {
+            command.env("KRB5_CONFIG", kdc.config()).env("KRB5CCNAME", "FILE:/nowhere/cc");
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"secret-input").unwrap();
+        let output = child.wait_with_output().unwrap();
+        let outcome = (text(&output.stdout), text(&output.stderr), output.status.code());
+        assert_eq!(
+            outcome,
+            ("secret-word\nSECRET-INPUT".into(), "secret-complaint\n".into(), Some(7)),
+            "{flags:?}"
+        );
+    };
+    for (transport, user, password) in ways {
+        let tap = Tap::start(&service.url);
+        run(&tap, &["--transport", transport], user, password);
+        let streams = tap.streams();
+        assert!(!streams.is_empty());
+        // NTLM's first token is answered by 401, Kerberos needs one only; nothing is asked without a token before.
+        let legs = if transport == "kerberos" || user == kdc::PRINCIPAL { 1 } else { 2 };
+        for stream in streams {
+            let seen = (count(&stream.sent, "\r\nauthorization: "), count(&stream.answered, "HTTP/1.1 401"));
+            assert_eq!(seen, (legs, legs - 1), "{transport} as {user}: tokens and refusals");
+            for direction in [&stream.sent, &stream.answered] {
+                assert!(
+                    count(direction, "HTTP/1.1") > 0 && count(direction, "Encrypted Boundary") > 0,
+                    "nothing was encrypted"
+                );
+                for word in telling.iter().chain([&password]) {
+                    assert_eq!(count(direction, word), 0, "{transport}: {word:?} was sent as it is");
+                }
+            }
+        }
+    }
+    // The search finds what there is: the same in clear text.
+    let tap = Tap::start(&service.url);
+    run(&tap, &["--transport", "ntlm", "--encryption", "never"], USER, service::PASSWORD);
+    let sent = tap.streams().iter().map(|stream| count(&stream.sent, "secret-word")).sum::<usize>();
+    assert_eq!(sent, 1);
+}
+
+/// 1,000 commands in one shell.
+fn a_thousand_commands(client: winrm::ClientBuilder) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = client.build().unwrap();
+        let shell = client.shell().open().await.unwrap();
+        for number in 0..1_000 {
+            let output = shell.command(format!("echo {number}; exit {}", number % 7)).output().await.unwrap();
+            assert_eq!(output.stdout, format!("{number}\n").into_bytes());
+            assert_eq!(output.exit_code, Some(number % 7));
+        }
+        shell.close().await.unwrap();
+        client.close().await;
+    });
+}
+
+#[test]
+fn a_session_of_a_thousand_commands_authenticates_once_for_each_connection() {
+    let folder = service::folder("thousand");
+    let service = Service::start(&folder, &["-v", "--max-operations-per-user", "5000"]);
+    for transport in [winrm::Transport::Ntlm, winrm::Transport::Negotiate] {
+        let tap = Tap::start(&service.url);
+        let credentials = winrm::Credentials::parse(USER, winrm::Secret::new(service::PASSWORD)).unwrap();
+        a_thousand_commands(winrm::Client::builder(&tap.url()).credentials(credentials).transport(transport));
+        let streams = tap.streams();
+        let refused: usize = streams.iter().map(|stream| count(&stream.answered, "HTTP/1.1 401")).sum();
+        let tokens: usize = streams.iter().map(|stream| count(&stream.sent, "\r\nauthorization: ")).sum();
+        let sealed: usize = streams
+            .iter()
+            .map(|stream| count(&stream.sent, "HTTP-SPNEGO-session-encrypted\r\n\tOriginal"))
+            .sum();
+        // Two tokens for NTLM, the first of which is answered by 401: no request goes out without one to learn that it takes one.
+        assert_eq!((refused, tokens), (streams.len(), 2 * streams.len()), "{transport}");
+        // One waits for output while another sends input and a third ends the command before.
+        assert!(streams.len() <= 3, "{transport}: {} connections", streams.len());
+        assert!(sealed > 2_000, "{transport}: {sealed} sealed requests");
+    }
 }
