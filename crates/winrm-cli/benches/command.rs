@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use winrm::{Client, Credentials, Encryption, Secret, Transport};
 use winrm_proto::shell::{
     CommandRequest, CommandResponse, CommandState, CreateResponse, CreateShell, DeleteResponse, DeleteShell, ReceiveRequest,
-    ReceiveResponse, State, StreamData,
+    ReceiveResponse, Signal, SignalRequest, SignalResponse, State, StreamData,
 };
 use winrm_proto::{RequestHeader, ResponseHeader};
 
@@ -162,7 +162,7 @@ async fn floor_round(bare: &mut Bare, sizes: &[(usize, usize)], wall: Duration) 
     let before = cpu();
     for _ in 0..COMMANDS {
         for (index, &(request, response)) in sizes.iter().enumerate() {
-            let receive = sizes.len().min(3) - 1;
+            let receive = if sizes.len() == 4 { 2 } else { 1 };
             bare.post(request, response, if index == receive { wall } else { Duration::ZERO })
                 .await?;
         }
@@ -260,19 +260,26 @@ impl Sizes {
                 exit_code: Some(0),
             }),
         };
-        let kept = vec![
+        let mut kept = vec![
             (
                 CommandRequest::new(ID, "true").write(&header, &message)?.len(),
                 CommandResponse { command_id: ID.into() }.write(&answer)?.len(),
             ),
             (receive.write(&header, &message)?.len(), received.write(&answer)?.len()),
         ];
+        let signal = SignalRequest {
+            shell_id: ID.into(),
+            command_id: Some(ID.into()),
+            signal: Signal::Terminate,
+        };
         let mut full = vec![(create.write(&header, &message)?.len(), created.write(&answer)?.len())];
         full.extend(&kept);
         full.push((
             DeleteShell::new(ID).write(&header, &message)?.len(),
             DeleteResponse.write(&answer)?.len(),
         ));
+        // A shell that goes on has to be told that the command's end was seen.
+        kept.push((signal.write(&header, &message)?.len(), SignalResponse.write(&answer)?.len()));
         Ok(Self { full, kept })
     }
 }

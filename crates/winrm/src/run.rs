@@ -374,7 +374,7 @@ impl Feed {
             session,
             shell_id,
             id,
-            room: session.input_room(shell_id, id)?,
+            room: 0,
             sent: 0,
             asked: false,
         };
@@ -384,8 +384,14 @@ impl Feed {
                 tokio::time::sleep(END_OF_NO_INPUT).await;
                 sender.send(Bytes::new(), true).await.map(drop)
             }
-            Self::Bytes(bytes) => sender.send_bytes(bytes).await,
-            Self::Reader(reader) => sender.send_reader(reader).await,
+            Self::Bytes(bytes) => {
+                sender.room = session.input_room(shell_id, id)?;
+                sender.send_bytes(bytes).await
+            }
+            Self::Reader(reader) => {
+                sender.room = session.input_room(shell_id, id)?;
+                sender.send_reader(reader).await
+            }
         }
     }
 }
@@ -394,7 +400,7 @@ struct Sender<'a> {
     session: &'a Session,
     shell_id: &'a str,
     id: &'a str,
-    /// Bytes that fit into one request.
+    /// Bytes that fit into one request; of no use, and not worked out, where there is no input.
     room: usize,
     /// Requests so far.
     sent: usize,

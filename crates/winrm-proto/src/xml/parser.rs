@@ -244,12 +244,16 @@ impl<'i, 'l> Parser<'i, 'l> {
     /// A qualified name: all of it, its prefix, its local part.
     fn name(&mut self, what: &str) -> Parsed<(&'i str, &'i str, &'i str)> {
         let rest = self.rest();
-        let length = rest.bytes().position(|byte| !is_name(byte)).unwrap_or(rest.len());
+        let bytes = rest.as_bytes();
+        let length = bytes.iter().position(|byte| !IS_NAME[usize::from(*byte)]).unwrap_or(bytes.len());
         let name = &rest[..length];
-        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        let (prefix, local) = match bytes[..length].iter().position(|byte| *byte == b':') {
+            Some(colon) => (&name[..colon], &name[colon + 1..]),
+            None => ("", name),
+        };
         let starts = |part: &str| {
-            part.bytes()
-                .next()
+            part.as_bytes()
+                .first()
                 .is_some_and(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'.' | b':'))
         };
         if !starts(local) || local.contains(':') || prefix.len() != name.len() - local.len() && !starts(prefix) {
@@ -479,8 +483,19 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
+/// [`is_name`] for each byte.
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_name(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 /// Whether a byte may be part of a name, ':' included. Of the characters beyond ASCII all are taken: names are only
 /// compared, never made.
-fn is_name(byte: u8) -> bool {
+const fn is_name(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b':' | 0x80..)
 }

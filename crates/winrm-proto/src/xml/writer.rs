@@ -50,6 +50,12 @@ impl XmlWriter {
     /// Character data, escaped for use both between tags and inside a double-quoted attribute.
     pub(crate) fn text(&mut self, text: &str, what: &str) -> Result<&mut Self, WriteError> {
         let bytes = text.as_bytes();
+        // Nearly all texts need nothing; a fold without an early exit becomes vector instructions.
+        let special = |byte: u8| byte < 0x20 || matches!(byte, b'&' | b'<' | b'>' | b'"' | 0xEF);
+        if !bytes.iter().fold(false, |found, byte| found | special(*byte)) {
+            self.out.extend_from_slice(bytes);
+            return Ok(self);
+        }
         let mut done = 0;
         for (index, &byte) in bytes.iter().enumerate() {
             let escape: &[u8] = match byte {
