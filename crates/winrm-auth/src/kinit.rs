@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -88,6 +88,11 @@ impl Kinit {
     /// # Errors
     /// See [`KinitError`]; none of them contains the password.
     pub fn ticket(&self, principal: &str, password: &Secret) -> Result<Ticket, KinitError> {
+        self.ticket_unless(&AtomicBool::new(false), principal, password)
+    }
+
+    /// The same, given up as soon as `closed` is set.
+    fn ticket_unless(&self, closed: &AtomicBool, principal: &str, password: &Secret) -> Result<Ticket, KinitError> {
         if password.expose().contains(['\n', '\r', '\0']) {
             return Err(KinitError::Password);
         }
@@ -103,7 +108,7 @@ impl Kinit {
             .map_err(|error| KinitError::Directory(error.to_string()))?;
         let ccache = format!("FILE:{}", directory.path().join("ccache").display());
         let child = self.spawn(principal, &ccache)?;
-        let (status, output) = self.attend(child, password)?;
+        let (status, output) = self.attend(child, closed, password)?;
         if !status.success() {
             return Err(KinitError::Refused {
                 command: self.command.clone(),
@@ -116,7 +121,7 @@ impl Kinit {
             principal: principal.to_owned(),
             ccache,
             lifetime: Duration::ZERO,
-            _directory: directory,
+            directory,
         };
         ticket.lifetime = ticket.remaining()?;
         Ok(ticket)
@@ -152,17 +157,20 @@ impl Kinit {
     }
 
     /// Gives the child its password and waits for its end; gives its status and what it said.
-    fn attend(&self, mut child: Child, password: &Secret) -> Result<(ExitStatus, String), KinitError> {
+    fn attend(&self, mut child: Child, closed: &AtomicBool, password: &Secret) -> Result<(ExitStatus, String), KinitError> {
         if let Some(mut stdin) = child.stdin.take() {
             // One that doesn't read it says by its status what it thinks of that. The pipe holds far more than a
             // password, so this can't block.
             let _ = stdin.write_all(password.expose().as_bytes()).and_then(|()| stdin.write_all(b"\n"));
         }
         let said = Listener::new([child.stdout.take().map(boxed), child.stderr.take().map(boxed)]);
-        let status = match wait(&mut child, self.deadline) {
+        let status = match wait(&mut child, self.deadline, closed) {
             Ok(Some(status)) => status,
             Ok(None) => {
                 kill(&mut child);
+                if closed.load(Ordering::Acquire) {
+                    return Err(KinitError::Closed);
+                }
                 return Err(KinitError::TimedOut {
                     command: self.command.clone(),
                     deadline: self.deadline,
@@ -185,13 +193,16 @@ fn boxed(pipe: impl Read + Send + 'static) -> Box<dyn Read + Send> {
     Box::new(pipe)
 }
 
-/// Waits for the end of `child`, or for the deadline. Polls, because the standard library can't wait for a limited time.
-fn wait(child: &mut Child, deadline: Duration) -> std::io::Result<Option<ExitStatus>> {
+/// Waits for the end of `child`, for the deadline, or until `closed` is set. Polls, because the standard library can't wait for a limited time.
+fn wait(child: &mut Child, deadline: Duration, closed: &AtomicBool) -> std::io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
+        }
+        if closed.load(Ordering::Acquire) {
+            return Ok(None);
         }
         let Some(left) = deadline.checked_sub(start.elapsed()) else {
             return Ok(None);
@@ -262,7 +273,7 @@ pub struct Ticket {
     principal: String,
     ccache: String,
     lifetime: Duration,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Ticket {
@@ -291,6 +302,12 @@ impl Ticket {
             .map_err(KinitError::Unusable)
     }
 
+    /// Removes the cache now, whoever still uses the ticket.
+    fn remove(&self) {
+        // What can't be removed now can't be at the end either.
+        let _ = std::fs::remove_dir_all(self.directory.path());
+    }
+
     /// Whether it should be replaced: it ends within five minutes, or has used up nine tenths of a shorter life.
     fn is_stale(&self) -> bool {
         let reserve = Duration::from_secs(300).min(self.lifetime / 10);
@@ -305,6 +322,7 @@ impl Ticket {
 #[derive(Debug, Default)]
 pub struct TicketCache {
     entries: Mutex<HashMap<String, Vec<Arc<Entry>>>>,
+    closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -332,13 +350,16 @@ impl TicketCache {
         let entry = self.entry(kinit, principal, password);
         let runs = entry.runs.load(Ordering::Acquire);
         let mut outcome = lock(&entry.outcome);
+        if self.closed.load(Ordering::Acquire) {
+            return Err(KinitError::Closed);
+        }
         let waited = entry.runs.load(Ordering::Acquire) != runs;
         match &*outcome {
             Some(Ok(ticket)) if waited || !ticket.is_stale() => return Ok(ticket.clone()),
             Some(Err(error)) if waited || error.is_final() => return Err(error.clone()),
             _ => {}
         }
-        let fetched = kinit.ticket(principal, password).map(Arc::new);
+        let fetched = kinit.ticket_unless(&self.closed, principal, password).map(Arc::new);
         *outcome = Some(fetched.clone());
         entry.runs.fetch_add(1, Ordering::Release);
         fetched
@@ -347,6 +368,19 @@ impl TicketCache {
     /// Drops what is known about `principal`. Tickets in use stay until their last user is gone.
     pub fn forget(&self, principal: &str) {
         lock(&self.entries).remove(principal);
+    }
+
+    /// Ends every `kinit` that still runs and removes all tickets, those in use as well: for the end of a program, whose threads may
+    /// not get to drop what they hold. Blocks for some milliseconds. Nobody gets a ticket any more afterwards.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let entries = std::mem::take(&mut *lock(&self.entries));
+        for entry in entries.into_values().flatten() {
+            // Waits for the one that holds it, who gives up now.
+            if let Some(Ok(ticket)) = lock(&entry.outcome).take() {
+                ticket.remove();
+            }
+        }
     }
 
     fn entry(&self, kinit: &Kinit, principal: &str, password: &Secret) -> Arc<Entry> {
@@ -437,6 +471,9 @@ pub enum KinitError {
     /// A name that is no principal.
     #[error("{0:?} is no Kerberos principal")]
     Principal(String),
+    /// [`TicketCache::close`] came first.
+    #[error("the tickets are given up: this program ends")]
+    Closed,
     /// There is no place for the cache.
     #[error("no private directory for a ticket cache can be made: {0}")]
     Directory(String),
@@ -611,6 +648,31 @@ mod tests {
         cache.forget("user");
         attempt("wrong");
         assert_eq!(runs(), 3);
+    }
+
+    #[test]
+    fn closing_ends_a_program_that_hangs() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let kinit = shell(&format!(
+            "echo $$ $KRB5CCNAME > {0}.new; mv {0}.new {0}; sleep 1000",
+            file.display()
+        ));
+        let cache = TicketCache::new();
+        thread::scope(|scope| {
+            let hanging = scope.spawn(|| cache.ticket(&kinit, "user", &Secret::new("pw")).unwrap_err());
+            while !file.exists() {
+                thread::sleep(Duration::from_millis(5));
+            }
+            cache.close();
+            assert_eq!(hanging.join().unwrap(), KinitError::Closed);
+        });
+        let told = std::fs::read_to_string(file).unwrap();
+        let (pid, ccache) = told.trim().split_once(" FILE:").unwrap();
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        assert!(!std::path::Path::new(ccache).parent().unwrap().exists(), "{ccache}");
+        assert_eq!(cache.ticket(&kinit, "user", &Secret::new("pw")).unwrap_err(), KinitError::Closed);
     }
 
     #[test]

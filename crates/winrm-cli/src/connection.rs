@@ -11,8 +11,23 @@ use crate::failure::Failure;
 /// The environment variable that may hold the password.
 pub(crate) const PASSWORD_VARIABLE: &str = "WINRM_PASSWORD";
 
-/// A client for the target, and the user it connects as. `needs_user`: whether there is nothing to do without one.
-pub(crate) fn client(target: &str, arguments: &ConnectionArguments, needs_user: bool) -> Result<(Client, Option<String>), Failure> {
+/// The managed tickets of a run. Dropping it removes them, which the threads of a program that ends may not get to.
+pub(crate) struct ManagedTickets(Kerberos);
+
+impl Drop for ManagedTickets {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A client for the target, the user it connects as, and the tickets that it fetches. `needs_user`: whether there is nothing to do
+/// without one.
+pub(crate) fn client(
+    target: &str,
+    arguments: &ConnectionArguments,
+    needs_user: bool,
+) -> Result<(Client, Option<String>, ManagedTickets), Failure> {
+    let kerberos = kerberos(arguments)?;
     let (endpoint, user) = endpoint(target, arguments)?;
     let user = arguments.user.clone().or(user);
     let mut builder = Client::builder(&endpoint.to_string())
@@ -24,7 +39,7 @@ pub(crate) fn client(target: &str, arguments: &ConnectionArguments, needs_user: 
         .read_timeout(arguments.read_timeout)
         .retries(arguments.retries)
         .channel_binding(!arguments.no_cbt)
-        .kerberos(kerberos(arguments)?);
+        .kerberos(kerberos.clone());
     if let Some(name) = &arguments.hostname_override {
         builder = builder.server_name(name);
     }
@@ -46,7 +61,7 @@ pub(crate) fn client(target: &str, arguments: &ConnectionArguments, needs_user: 
         }
         None => {}
     }
-    Ok((builder.build()?, user))
+    Ok((builder.build()?, user, ManagedTickets(kerberos)))
 }
 
 fn endpoint(target: &str, arguments: &ConnectionArguments) -> Result<(Endpoint, Option<String>), Failure> {

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::printer;
 
 pub(crate) async fn run(arguments: PingArguments) -> Result<ExitCode, Failure> {
-    let (client, user) = connection::client(&arguments.target, &arguments.connection, false)?;
+    let (client, user, _tickets) = connection::client(&arguments.target, &arguments.connection, false)?;
     let begin = Instant::now();
     let anonymous = client.identify().await?;
     let first = begin.elapsed();

@@ -15,7 +15,7 @@ use crate::printer;
 const PIECE: usize = 256 * 1024;
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
-    let (client, _) = connection::client(&arguments.target, &arguments.connection, true)?;
+    let (client, _, _tickets) = connection::client(&arguments.target, &arguments.connection, true)?;
     let pass_stdin = !arguments.no_stdin && !std::io::stdin().is_terminal();
     let mut command = command(&client, &arguments.command, &arguments.shell);
     if let Some(timeout) = arguments.timeout {

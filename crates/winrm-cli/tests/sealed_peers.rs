@@ -347,6 +347,31 @@ fn a_kinit_that_hangs_is_ended_with_what_it_started() {
 }
 
 #[test]
+fn an_interrupted_program_leaves_no_ticket_and_no_kinit() {
+    let Some(realm) = Realm::start("interrupted-kinit") else { return };
+    let user = realm.user(kdc::PRINCIPAL, kdc::PASSWORD);
+    let pid_file = realm.folder.join("pid");
+    let hanging = realm.script(
+        "hanging-kinit",
+        &format!("echo $$ > {0}.new; mv {0}.new {0}; sleep 1000", pid_file.display()),
+    );
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let mut child = realm.run(&[&strs(&user)[..], &["--kinit-cmd", &hanging]].concat()).spawn().unwrap();
+        while !pid_file.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
+        realm.assert_clean();
+        let pid = fs::read_to_string(&pid_file).unwrap();
+        let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "kinit still runs: {state}");
+        fs::remove_file(&pid_file).unwrap();
+    }
+}
+
+#[test]
 fn negotiate_takes_kerberos_where_it_can_and_ntlm_where_not() {
     let Some(realm) = Realm::start("negotiate") else { return };
     let run = |flags: &[String]| {
