@@ -103,6 +103,23 @@ fn pypsrp() {
 }
 
 #[test]
+fn ansible() {
+    let Some(python) = peer::variable("ansible, sealed", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    let Some(ansible) = peer::variable("ansible, sealed", "WINRM_TEST_ANSIBLE") else {
+        return;
+    };
+    if !service::has_powershell() {
+        peer::skip("ansible, sealed", "no PowerShell: neither on PATH nor by WINRM_PWSH");
+        return;
+    }
+    let mut command = peer::script(python, "sealed_ansible.py");
+    command.arg("--ansible").arg(ansible);
+    client("ansible-sealed", 7, 14, command);
+}
+
+#[test]
 fn attacks() {
     let Some(python) = peer::variable("attacks", "WINRM_TEST_PYTHON") else {
         return;

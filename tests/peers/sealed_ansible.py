@@ -1,0 +1,96 @@
+"""Ansible's connection plugin `winrm` as a client of our service, with NTLM and Kerberos: runs `sealed_ansible.yml` against it.
+
+Each task whose name begins with `case:` is a case, once for each host; Ansible's output is shown when one fails.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+from sealed_cases import address, arguments, by_name
+
+args = arguments()
+
+
+def host(url, **variables):
+    name, port = address(by_name(url))
+    return {
+        "ansible_host": name,
+        "ansible_port": port,
+        "ansible_winrm_scheme": url.partition(":")[0],
+        "ansible_winrm_server_cert_validation": "ignore",
+        "ansible_winrm_message_encryption": "auto",
+        **variables,
+    }
+
+
+ntlm = {"ansible_winrm_transport": "ntlm", "ansible_user": args.user, "ansible_password": args.password}
+working = {
+    "ntlm": host(args.url, ansible_winrm_message_encryption="always", **ntlm),
+    "ntlm_tls": host(args.strict_url, **ntlm),
+}
+refused = {
+    "ntlm_wrong_password": host(args.url, **{**ntlm, "ansible_password": "wrong"}),
+    "ntlm_without_binding": host(args.strict_url, ansible_winrm_send_cbt=False, **ntlm),
+}
+if args.kerberos:
+    manual = {"ansible_winrm_transport": "kerberos", "ansible_user": args.principal, "ansible_winrm_kinit_mode": "manual"}
+    managed = {
+        "ansible_winrm_transport": "kerberos",
+        "ansible_user": args.principal,
+        "ansible_password": args.principal_password,
+        "ansible_winrm_kinit_mode": "managed",
+        "ansible_winrm_kinit_env_vars": ["KRB5_CONFIG"],
+    }
+    working["kerberos_manual"] = host(args.url, ansible_winrm_message_encryption="always", **manual)
+    working["kerberos_managed"] = host(args.url, ansible_winrm_message_encryption="always", **managed)
+    working["kerberos_tls"] = host(args.strict_url, **managed)
+    refused["kerberos_wrong_password"] = host(args.url, **{**managed, "ansible_password": "wrong"})
+
+inventory = {
+    "windows": {
+        "children": {"working": {"hosts": working}, "refused": {"hosts": refused}},
+        "vars": {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "folder": os.path.realpath(args.folder)},
+    }
+}
+inventory_file = os.path.join(args.folder, "inventory.yml")
+with open(inventory_file, "w", encoding="utf-8") as file:
+    # YAML takes JSON as it is.
+    json.dump(inventory, file)
+no_settings = os.path.join(args.folder, "ansible.cfg")
+with open(no_settings, "w", encoding="utf-8"):
+    pass
+environment = {
+    **os.environ,
+    "ANSIBLE_HOME": os.path.join(args.folder, "ansible-home"),
+    "ANSIBLE_CONFIG": no_settings,
+    "ANSIBLE_LOCALHOST_WARNING": "false",
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_FORKS": "2",
+    "LC_ALL": "C.UTF-8",
+}
+playbook = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sealed_ansible.yml")
+ended = subprocess.run(
+    [os.path.join(args.ansible, "ansible-playbook"), "-i", inventory_file, playbook],
+    env=environment,
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    encoding="utf-8",
+    errors="replace",
+)
+passed = []
+for block in re.split(r"^TASK ", ended.stdout, flags=re.MULTILINE)[1:]:
+    name = re.match(r"\[case: (.*)\] \*+", block)
+    if name:
+        passed += [f"{host}: {name[1]}" for host in re.findall(r"^ok: \[(\w+)\]", block, re.MULTILINE)]
+for case in passed:
+    print(f"ok    {case}")
+if ended.returncode != 0:
+    print(ended.stdout)
+    print(f"FAIL  ansible-playbook: exit status {ended.returncode}")
+    sys.exit(1)
+print(f"{len(passed)} cases passed, 0 failed")
+sys.exit(0 if passed else 1)
