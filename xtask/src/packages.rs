@@ -25,6 +25,7 @@ const BUILD: &[Package] = &[
 
 /// What the tests need beyond a build. A later peer (a web server, a proxy) is one more line here.
 const PEERS: &[Package] = &[
+    package("apache2", "Kerberos: a web server, together with its module"),
     package("ca-certificates", "reaching the package registries"),
     package("curl", "plain HTTP requests in tests"),
     package("git", "cargo and its tools"),
@@ -34,6 +35,8 @@ const PEERS: &[Package] = &[
     package("krb5-admin-server", "Kerberos: kadmin.local, which fills the test KDC"),
     package("krb5-kdc", "Kerberos: the test KDC"),
     package("krb5-user", "Kerberos: kinit, klist"),
+    package("faketime", "Kerberos: clocks that differ"),
+    package("libapache2-mod-auth-gssapi", "Kerberos: an acceptor from other authors"),
     package("libfaketime", "Kerberos: clocks that differ"),
     package(
         "libkrb5-dev",

@@ -908,3 +908,125 @@ fn a_session_of_a_thousand_commands_authenticates_once_for_each_connection() {
         assert!(sealed > 2_000, "{transport}: {sealed} sealed requests");
     }
 }
+
+/// A CGI program that answers every request with an identity, which names the user.
+const IDENTITY_CGI: &str = r#"#!/bin/sh
+body=$(cat)
+printf 'Content-Type: application/soap+xml;charset=UTF-8\r\n\r\n'
+printf '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header/><s:Body><i:IdentifyResponse xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><i:ProtocolVersion>http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd</i:ProtocolVersion><i:ProductVendor>Apache</i:ProductVendor><i:ProductVersion>for %s</i:ProductVersion></i:IdentifyResponse></s:Body></s:Envelope>' "$REMOTE_USER"
+"#;
+
+/// Apache in a folder that its unprivileged user can read.
+struct Apache {
+    child: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Apache {
+    fn start(kdc: &Kdc) -> Option<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (program, module) = ("/usr/sbin/apache2", "/usr/lib/apache2/modules/mod_auth_gssapi.so");
+        if !Path::new(program).is_file() || !Path::new(module).is_file() {
+            peer::skip("Apache", "no apache2 with libapache2-mod-auth-gssapi");
+            return None;
+        }
+        let open = |mode| fs::Permissions::from_mode(mode);
+        let folder = tempfile::Builder::new().permissions(open(0o777)).tempdir().unwrap();
+        certificate(folder.path(), "ours");
+        fs::copy(kdc.keytab(), folder.path().join("http.keytab")).unwrap();
+        fs::write(folder.path().join("cgi.sh"), IDENTITY_CGI).unwrap();
+        for (file, mode) in [("http.keytab", 0o644), ("ours.key", 0o644), ("cgi.sh", 0o755)] {
+            fs::set_permissions(folder.path().join(file), open(mode)).unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let template = fs::read_to_string(peer::file("sealed_apache.conf")).unwrap();
+        let folder_name = folder.path().display().to_string();
+        let settings = template.replace("@FOLDER@", &folder_name).replace("@PORT@", &port.to_string());
+        fs::write(folder.path().join("a.conf"), settings).unwrap();
+        let child = Command::new(program)
+            .arg("-DFOREGROUND")
+            .arg("-f")
+            .arg(folder.path().join("a.conf"))
+            .env("KRB5_CONFIG", kdc.config())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let apache = Self { child, folder, port };
+        for _ in 0..200 {
+            // Its CGI daemon listens a moment after itself.
+            if apache.folder.path().join("httpd.pid").exists() && TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(apache);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("Apache does not start: {}", apache.log());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Apache {
+    fn drop(&mut self) {
+        drop(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn apache_takes_our_tickets() {
+    let folder = service::folder("apache");
+    let Some(kdc) = Kdc::start("Apache", &folder) else { return };
+    let Some(apache) = Apache::start(&kdc) else { return };
+    let ca = apache.folder.path().join("ours.pem").display().to_string();
+    let ping = |password: &str, flags: &[&str]| {
+        let file = folder.join(format!("password-{}", password.len()));
+        fs::write(&file, format!("{password}\n")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
+        command
+            .args(["ping", "--user", kdc::PRINCIPAL, "--ca", &ca, "--connection-password-file"])
+            .arg(file);
+        command.args(flags).arg(format!("https://localhost:{}/wsman", apache.port));
+        command
+            .env("KRB5_CONFIG", kdc.config())
+            .env("KRB5CCNAME", "FILE:/nowhere/cc")
+            .stdin(Stdio::null());
+        let output = command.output().unwrap();
+        (text(&output.stdout), text(&output.stderr), output.status.code())
+    };
+    for flags in [
+        &["--transport", "kerberos"][..],
+        &["--transport", "negotiate"],
+        &["--transport", "kerberos", "--no-cbt"],
+    ] {
+        let (out, err, status) = ping(kdc::PASSWORD, flags);
+        assert_eq!(status, Some(0), "{flags:?}: {out}{err}\n{}", apache.log());
+        assert!(out.contains("Apache for user@WINRM.TEST"), "{flags:?}: {out}");
+    }
+    for (password, flags, words) in [
+        (WRONG, &["--transport", "kerberos"][..], "Password incorrect"),
+        (
+            kdc::PASSWORD,
+            &["--transport", "kerberos", "--kinit", "manual"],
+            "no Kerberos ticket",
+        ),
+        (
+            kdc::PASSWORD,
+            &["--transport", "kerberos", "--service", "nothing"],
+            "nothing/localhost@WINRM.TEST not found",
+        ),
+        // Its accounts are those of Kerberos.
+        (kdc::PASSWORD, &["--transport", "ntlm"], "HTTP 401"),
+    ] {
+        let (out, err, status) = ping(password, flags);
+        assert_eq!(status, Some(4), "{flags:?}: {out}{err}");
+        assert!(
+            err.contains(words) && err.contains("hint: ") && !err.contains(password),
+            "{flags:?}: {err}"
+        );
+    }
+}
