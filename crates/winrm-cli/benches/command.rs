@@ -156,15 +156,14 @@ async fn per_command(run: impl AsyncFn() -> Result<(), winrm::Error>) -> Outcome
     ))
 }
 
-/// Milliseconds of CPU for the POSTs of one command. The server takes as long for them as the host does for the command:
-/// a process that has slept pays for waking up, and the floor has to pay the same.
+/// Milliseconds of CPU for the POSTs of one command. The server takes as long for each as the host does for a request, on the
+/// average: a process that has slept pays for waking up, and the floor has to pay the same.
 async fn floor_round(bare: &mut Bare, sizes: &[(usize, usize)], wall: Duration) -> Outcome<f64> {
+    let pause = wall / u32::try_from(sizes.len())?;
     let before = cpu();
     for _ in 0..COMMANDS {
-        for (index, &(request, response)) in sizes.iter().enumerate() {
-            let receive = if sizes.len() == 4 { 2 } else { 1 };
-            bare.post(request, response, if index == receive { wall } else { Duration::ZERO })
-                .await?;
+        for &(request, response) in sizes {
+            bare.post(request, response, pause).await?;
         }
     }
     Ok((cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS))

@@ -326,7 +326,9 @@ impl<'i, 'l> Parser<'i, 'l> {
             None => return self.syntax("an attribute's value does not end"),
         };
         let mut value = Cow::Borrowed(raw);
-        if raw.bytes().any(|byte| matches!(byte, b'<' | b'&' | b'\t' | b'\n' | b'\r')) {
+        let special = |byte: u8| byte < 0x20 || matches!(byte, b'<' | b'&');
+        // Without an early exit: vector instructions, and nearly always nothing is found.
+        if raw.bytes().fold(false, |found, byte| found | special(byte)) {
             value = Cow::Owned(self.normalized(raw)?);
         }
         self.at += raw.len() + 1;
