@@ -186,7 +186,7 @@ impl Realm {
     }
 
     /// A user of the realm and a file with this password.
-    fn user<'a>(&self, principal: &'a str, password: &str) -> [String; 4] {
+    fn user(&self, principal: &str, password: &str) -> [String; 4] {
         let file = self.folder.join(format!("password-{}", password.len()));
         fs::write(&file, format!("{password}\n")).unwrap();
         let file = file.display().to_string();
