@@ -167,10 +167,11 @@ async fn copy(source: Option<impl AsyncRead + Unpin>, mut target: impl AsyncWrit
     }
 }
 
-/// Ctrl-C and SIGTERM.
+/// Ctrl-C, SIGTERM and SIGHUP.
 struct Signals {
     interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
     terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+    hang_up: tokio::sync::Mutex<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
@@ -183,6 +184,7 @@ impl Signals {
         Ok(Self {
             interrupt: listen(tokio::signal::unix::SignalKind::interrupt())?,
             terminate: listen(tokio::signal::unix::SignalKind::terminate())?,
+            hang_up: listen(tokio::signal::unix::SignalKind::hangup())?,
         })
     }
 
@@ -190,7 +192,12 @@ impl Signals {
         self.interrupt.lock().await.recv().await;
     }
 
+    /// SIGTERM, or the terminal has gone.
     async fn terminated(&self) {
-        self.terminate.lock().await.recv().await;
+        let (mut terminate, mut hang_up) = (self.terminate.lock().await, self.hang_up.lock().await);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
     }
 }

