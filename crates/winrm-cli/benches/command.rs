@@ -66,6 +66,7 @@ async fn measure() -> Outcome {
         .encryption(Encryption::Never)
         .build()?;
     commands(&client, &floor.url).await?;
+    sealed(&client, &service).await?;
     output(&client, &service).await?;
     input(&client, &service).await?;
     client.close().await;
@@ -87,8 +88,30 @@ async fn commands(client: &Client, floor: &str) -> Outcome {
     }
     shell.close().await?;
     println!("client CPU for one command over Basic/http, medians of {ROUNDS} rounds of {COMMANDS} (least to most):");
-    row("full command", &full, &full_floor, sizes.full.len());
-    row("on a kept shell", &kept, &kept_floor, sizes.kept.len());
+    row("full command", &full, &full_floor, "4 bare POSTs of the same sizes and pauses");
+    row("on a kept shell", &kept, &kept_floor, "3 bare POSTs of the same sizes and pauses");
+    Ok(())
+}
+
+/// The same command with messages encrypted by NTLM, over connections that are authenticated once.
+async fn sealed(basic: &Client, service: &Served) -> Outcome {
+    let ntlm = Client::builder(&service.url)
+        .credentials(Credentials::parse("bench", Secret::new(PASSWORD))?)
+        .transport(Transport::Ntlm)
+        .build()?;
+    let (mut ours, mut floor) = (vec![], vec![]);
+    for _ in 0..=ROUNDS {
+        ours.push(per_command(async || ntlm.command("true").output().await.map(drop)).await?.0);
+        floor.push(per_command(async || basic.command("true").output().await.map(drop)).await?.0);
+    }
+    println!("client CPU for one full command over NTLM, encrypted, beside Basic:");
+    row("ntlm", &ours, &floor, "Basic");
+    println!(
+        "  connections made for {} commands: {}",
+        (ROUNDS + 1) * COMMANDS as usize,
+        ntlm.connections_made()
+    );
+    ntlm.close().await;
     Ok(())
 }
 
@@ -169,7 +192,7 @@ async fn floor_round(bare: &mut Bare, sizes: &[(usize, usize)], wall: Duration) 
     Ok((cpu() - before).as_secs_f64() * 1e3 / f64::from(COMMANDS))
 }
 
-fn row(name: &str, ours: &[f64], floor: &[f64], posts: usize) {
+fn row(name: &str, ours: &[f64], floor: &[f64], beside: &str) {
     // The first round warms up.
     let spread = |values: &[f64]| {
         let mut values = values[1..].to_vec();
@@ -178,7 +201,7 @@ fn row(name: &str, ours: &[f64], floor: &[f64], posts: usize) {
     };
     let ratios: Vec<f64> = ours.iter().zip(floor).map(|(ours, floor)| ours / floor).collect();
     let ((ours, least, most), (floor, ..), (ratio, ratio_least, ratio_most)) = (spread(ours), spread(floor), spread(&ratios));
-    println!("  {name:<16} {ours:.3} ms ({least:.3} to {most:.3}); {posts} bare POSTs of the same sizes and pauses {floor:.3} ms");
+    println!("  {name:<16} {ours:.3} ms ({least:.3} to {most:.3}); {beside} {floor:.3} ms");
     println!("  {:<16} ratio {ratio:.2} ({ratio_least:.2} to {ratio_most:.2})", "");
 }
 

@@ -51,7 +51,7 @@ fn unexpected_success(kind: &str, empty: bool, url: &str) -> Error {
 fn refusal(answer: &RawAnswer, kind: &str, url: &str) -> Error {
     let status = answer.status;
     match status {
-        StatusCode::UNAUTHORIZED => unauthorized(&answer.headers, url),
+        StatusCode::UNAUTHORIZED => unauthorized(&answer.headers, url, "a request"),
         StatusCode::FORBIDDEN => Error::new(ErrorKind::Forbidden, format!("{url} denies access (HTTP 403)"))
             .with_hint("the account may lack the right to use WinRM, or a proxy stands between"),
         StatusCode::NOT_FOUND => Error::new(ErrorKind::NotWinRm, format!("there is no WinRM service at {url} (HTTP 404)"))
@@ -97,13 +97,13 @@ fn refusal(answer: &RawAnswer, kind: &str, url: &str) -> Error {
     }
 }
 
-/// HTTP 401: what the host would have taken.
-pub(crate) fn unauthorized(headers: &HeaderMap, url: &str) -> Error {
-    not_accepted(&offered(headers), url)
+/// HTTP 401: what was tried, and what the host would have taken.
+pub(crate) fn unauthorized(headers: &HeaderMap, url: &str, tried: &str) -> Error {
+    not_accepted(&offered(headers), url, tried)
 }
 
 /// The same for schemes that were read before.
-pub(crate) fn not_accepted(offers: &[String], url: &str) -> Error {
+pub(crate) fn not_accepted(offers: &[String], url: &str, tried: &str) -> Error {
     let offered = if offers.is_empty() {
         "nothing".to_owned()
     } else {
@@ -111,7 +111,7 @@ pub(crate) fn not_accepted(offers: &[String], url: &str) -> Error {
     };
     Error::new(
         ErrorKind::Unauthorized,
-        format!("{url} refused the credentials (HTTP 401); it offers {offered}"),
+        format!("{url} refused {tried} (HTTP 401); it offers {offered}"),
     )
 }
 

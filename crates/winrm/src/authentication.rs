@@ -17,8 +17,8 @@ use crate::transport::{Encryption, Transport};
 
 /// How the connections of a client are authenticated.
 pub(crate) enum Authentication {
-    /// The same header with every request.
-    Header(HeaderValue),
+    /// The same header with every request: Basic, for this account.
+    Header(HeaderValue, String),
     /// An exchange of tokens for each connection.
     Tokens(Box<Tokens>),
     /// No credentials were given.
@@ -75,7 +75,19 @@ impl Authentication {
         let value = basic::write_authorization(credentials).map_err(|error| unusable(error.into()))?;
         let mut value = HeaderValue::try_from(value.expose()).map_err(|error| unusable(error.into()))?;
         value.set_sensitive(true);
-        Ok(Self::Header(value))
+        Ok(Self::Header(value, credentials.account()))
+    }
+
+    /// What a host has refused: `the credentials of alice with ntlm`.
+    pub(crate) fn tried(&self) -> String {
+        match self {
+            Self::None => "a request without credentials".to_owned(),
+            Self::Header(_, account) => format!("the credentials of {account} with basic"),
+            Self::Tokens(tokens) => match &tokens.credentials {
+                Some(credentials) => format!("the credentials of {} with {}", credentials.account(), tokens.transport),
+                None => format!("the tickets at hand with {}", tokens.transport),
+            },
+        }
     }
 
     /// Why a host may have refused.
@@ -83,10 +95,10 @@ impl Authentication {
         let offers = |name: &str| offered.iter().any(|offer| offer.eq_ignore_ascii_case(name));
         match self {
             Self::None => "this host tells nothing without credentials",
-            Self::Header(_) if !offered.is_empty() && !offers("Basic") => {
+            Self::Header(..) if !offered.is_empty() && !offers("Basic") => {
                 "the host does not take Basic: use another transport, or switch it on (WSMan:\\localhost\\Service\\Auth\\Basic)"
             }
-            Self::Header(_) => "check user and password; Basic is for local accounts only, and not for disabled or locked ones",
+            Self::Header(..) => "check user and password; Basic is for local accounts only, and not for disabled or locked ones",
             Self::Tokens(tokens) => tokens.hint(offered),
         }
     }

@@ -372,7 +372,7 @@ impl Session {
 
     fn unauthorized(&self, answer: &RawAnswer) -> Error {
         let hint = self.authentication.hint(&answer::offered(&answer.headers));
-        answer::unauthorized(&answer.headers, &self.url).with_hint(hint)
+        answer::unauthorized(&answer.headers, &self.url, &self.authentication.tried()).with_hint(hint)
     }
 
     fn unanswered(&self, action: &str, failure: Unanswered) -> Error {
@@ -414,7 +414,7 @@ impl Session {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let mut connection = self.dialer.dial(number).await?;
         let security = match (&self.authentication, credential) {
-            (Authentication::Header(value), _) => Security::Header(value.clone()),
+            (Authentication::Header(value, _), _) => Security::Header(value.clone()),
             (Authentication::Tokens(tokens), Credential::Needed) => self.authenticate(tokens, &mut connection).await?,
             _ => Security::None,
         };
@@ -442,7 +442,7 @@ impl Session {
             }
         }
         let names = refusal.unwrap_or_default();
-        Err(answer::not_accepted(&names, &self.url).with_hint(self.authentication.hint(&names)))
+        Err(answer::not_accepted(&names, &self.url, &self.authentication.tried()).with_hint(self.authentication.hint(&names)))
     }
 
     async fn exchange_tokens(&self, tokens: &Tokens, scheme: &Scheme, connection: &mut Connection) -> Result<Exchanged, Error> {

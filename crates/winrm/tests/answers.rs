@@ -32,7 +32,10 @@ async fn a_wrong_password_says_what_is_offered() {
         b"",
     ));
     let (error, host) = failure("Create", reply).await;
-    let sentence = format!("{} refused the credentials (HTTP 401); it offers Basic, Negotiate", host.url());
+    let sentence = format!(
+        "{} refused the credentials of alice with basic (HTTP 401); it offers Basic, Negotiate",
+        host.url()
+    );
     assert_error(&error, ErrorKind::Unauthorized, &sentence, MayHaveRun::No);
     assert!(error.is_auth());
     assert!(error.hint().unwrap().contains("check user and password"), "{error:?}");
