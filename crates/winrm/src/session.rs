@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use tokio::sync::OnceCell;
+use winrm_auth::kerberos::Delegation;
 use winrm_auth::sealed_body::{self, Protocol};
 use winrm_auth::{Scheme, Sealer, SecurityContext, Step};
 use winrm_proto::fault::code;
@@ -435,7 +436,6 @@ impl Session {
             }
             match self.exchange_tokens(tokens, scheme, connection).await? {
                 Exchanged::Done(security) => {
-                    tracing::info!(connection = connection.number, %scheme, sealed = tokens.seals, "authenticated");
                     return Ok(security);
                 }
                 Exchanged::NotOffered(names) => refusal = Some(names),
@@ -455,11 +455,25 @@ impl Session {
                 Step::Done { token, context } => (token, Some(context)),
             };
             let (token, context) = match (token, context) {
-                (None, Some(context)) => return Ok(Exchanged::Done(established(context, scheme, tokens.seals, None)?)),
+                (None, Some(context)) => {
+                    return Ok(Exchanged::Done(established(
+                        context,
+                        scheme,
+                        tokens.seals,
+                        None,
+                        connection.number,
+                    )?));
+                }
                 (Some(token), Some(context)) if !tokens.seals => {
                     // The last token needs no request of its own.
                     let pending = authorization(scheme, token)?;
-                    return Ok(Exchanged::Done(established(context, scheme, false, Some(pending))?));
+                    return Ok(Exchanged::Done(established(
+                        context,
+                        scheme,
+                        false,
+                        Some(pending),
+                        connection.number,
+                    )?));
                 }
                 (token, context) => (token.unwrap_or_default(), context),
             };
@@ -474,7 +488,13 @@ impl Session {
                     step = machine.step(&reply).map_err(|error| tokens.failed(error))?;
                 }
                 (StatusCode::OK, _, Some(context)) => {
-                    return Ok(Exchanged::Done(established(context, scheme, tokens.seals, None)?));
+                    return Ok(Exchanged::Done(established(
+                        context,
+                        scheme,
+                        tokens.seals,
+                        None,
+                        connection.number,
+                    )?));
                 }
                 (StatusCode::OK, None, None) => {
                     let message = format!("{} accepted the credentials without proving who it is", self.url);
@@ -501,7 +521,20 @@ impl Session {
     }
 }
 
-fn established(context: SecurityContext, scheme: &Scheme, seals: bool, pending: Option<HeaderValue>) -> Result<Security, Error> {
+fn established(
+    context: SecurityContext,
+    scheme: &Scheme,
+    seals: bool,
+    pending: Option<HeaderValue>,
+    connection: u64,
+) -> Result<Security, Error> {
+    tracing::info!(connection, %scheme, mechanism = %context.mechanism, sealed = seals, "authenticated");
+    if matches!(context.delegation, Delegation::Refused) {
+        tracing::warn!(
+            connection,
+            "the ticket was not delegated: it is not forwardable, or the KDC does not trust the host with it"
+        );
+    }
     if !seals {
         return Ok(Security::Established(pending));
     }
