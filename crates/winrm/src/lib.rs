@@ -64,3 +64,8 @@ pub use winrm_auth::{Credentials, Secret};
 pub use winrm_proto::fault;
 pub use winrm_proto::fault::Fault;
 pub use winrm_proto::transfer::Config;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
