@@ -3,14 +3,13 @@
 Each task whose name begins with `case:` is a case; Ansible's output is shown when one fails.
 """
 
-import json
 import os
 import re
-import subprocess
 import sys
 import urllib.parse
 
 from cases import arguments
+import playbook
 
 args = arguments(ansible="the folder with ansible-playbook", certificate="the certificate of the service with TLS")
 
@@ -45,35 +44,7 @@ inventory = {
         },
     }
 }
-inventory_file = os.path.join(args.folder, "inventory.yml")
-with open(inventory_file, "w", encoding="utf-8") as file:
-    # YAML takes JSON as it is.
-    json.dump(inventory, file)
-
-no_settings = os.path.join(args.folder, "ansible.cfg")
-with open(no_settings, "w", encoding="utf-8"):
-    pass
-
-environment = {
-    **os.environ,
-    "ANSIBLE_HOME": os.path.join(args.folder, "ansible-home"),
-    "ANSIBLE_CONFIG": no_settings,
-    "ANSIBLE_LOCALHOST_WARNING": "false",
-    "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_FORKS": "2",
-    "LC_ALL": "C.UTF-8",
-}
-playbook = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ansible.yml")
-ended = subprocess.run(
-    [os.path.join(args.ansible, "ansible-playbook"), "-i", inventory_file, playbook],
-    env=environment,
-    stdin=subprocess.DEVNULL,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    encoding="utf-8",
-    errors="replace",
-)
+ended = playbook.run("ansible.yml", inventory, args.ansible, args.folder)
 names = re.findall(r"^TASK \[case: (.*)\] \*+$", ended.stdout, re.MULTILINE)
 if ended.returncode != 0:
     print(ended.stdout)

@@ -3,13 +3,12 @@
 Each task whose name begins with `case:` is a case, once for each host; Ansible's output is shown when one fails.
 """
 
-import json
 import os
 import re
-import subprocess
 import sys
 
 from sealed_cases import address, arguments, by_name
+import playbook
 
 args = arguments()
 
@@ -55,32 +54,7 @@ inventory = {
         "vars": {"ansible_connection": "winrm", "ansible_shell_type": "powershell", "folder": os.path.realpath(args.folder)},
     }
 }
-inventory_file = os.path.join(args.folder, "inventory.yml")
-with open(inventory_file, "w", encoding="utf-8") as file:
-    # YAML takes JSON as it is.
-    json.dump(inventory, file)
-no_settings = os.path.join(args.folder, "ansible.cfg")
-with open(no_settings, "w", encoding="utf-8"):
-    pass
-environment = {
-    **os.environ,
-    "ANSIBLE_HOME": os.path.join(args.folder, "ansible-home"),
-    "ANSIBLE_CONFIG": no_settings,
-    "ANSIBLE_LOCALHOST_WARNING": "false",
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_FORKS": "2",
-    "LC_ALL": "C.UTF-8",
-}
-playbook = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sealed_ansible.yml")
-ended = subprocess.run(
-    [os.path.join(args.ansible, "ansible-playbook"), "-i", inventory_file, playbook],
-    env=environment,
-    stdin=subprocess.DEVNULL,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    encoding="utf-8",
-    errors="replace",
-)
+ended = playbook.run("sealed_ansible.yml", inventory, args.ansible, args.folder)
 passed = []
 for block in re.split(r"^TASK ", ended.stdout, flags=re.MULTILINE)[1:]:
     name = re.match(r"\[case: (.*)\] \*+", block)

@@ -448,6 +448,8 @@ impl Session {
     async fn exchange_tokens(&self, tokens: &Tokens, scheme: &Scheme, connection: &mut Connection) -> Result<Exchanged, Error> {
         let begun = tokens.begin(connection.certificate.as_deref()).await?;
         let (mut machine, mut step) = (begun.machine, begun.step);
+        let number = connection.number;
+        let done = |context, seals, pending| established(context, scheme, seals, pending, number).map(Exchanged::Done);
         let mut first = true;
         loop {
             let (token, context) = match step {
@@ -456,24 +458,12 @@ impl Session {
             };
             let (token, context) = match (token, context) {
                 (None, Some(context)) => {
-                    return Ok(Exchanged::Done(established(
-                        context,
-                        scheme,
-                        tokens.seals,
-                        None,
-                        connection.number,
-                    )?));
+                    return done(context, tokens.seals, None);
                 }
                 (Some(token), Some(context)) if !tokens.seals => {
                     // The last token needs no request of its own.
                     let pending = authorization(scheme, token)?;
-                    return Ok(Exchanged::Done(established(
-                        context,
-                        scheme,
-                        false,
-                        Some(pending),
-                        connection.number,
-                    )?));
+                    return done(context, false, Some(pending));
                 }
                 (token, context) => (token.unwrap_or_default(), context),
             };
@@ -488,13 +478,7 @@ impl Session {
                     step = machine.step(&reply).map_err(|error| tokens.failed(error))?;
                 }
                 (StatusCode::OK, _, Some(context)) => {
-                    return Ok(Exchanged::Done(established(
-                        context,
-                        scheme,
-                        tokens.seals,
-                        None,
-                        connection.number,
-                    )?));
+                    return done(context, tokens.seals, None);
                 }
                 (StatusCode::OK, None, None) => {
                     let message = format!("{} accepted the credentials without proving who it is", self.url);
