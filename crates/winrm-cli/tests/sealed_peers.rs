@@ -251,7 +251,7 @@ fn tickets_of_every_kind() {
     let user = realm.user(kdc::PRINCIPAL, kdc::PASSWORD);
     let managed = strs(&user);
     let err = realm.assert_runs(&mut realm.run(&managed));
-    assert!(err.contains("scheme=Negotiate sealed=true"), "{err}");
+    assert!(err.contains("scheme=Negotiate mechanism=Kerberos sealed=true"), "{err}");
     realm.assert_runs(&mut realm.run(&[&managed[..], &["--kinit", "managed", "--kinit-args", "-f -l 10m"]].concat()));
     // The realm is the default one of krb5.conf, and one that is given.
     let plain = realm.user("user", kdc::PASSWORD);
