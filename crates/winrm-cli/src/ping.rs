@@ -5,10 +5,21 @@ use std::time::{Duration, Instant};
 
 use crate::args::{Format, PingArguments};
 use crate::connection;
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 use crate::printer;
+use crate::run::Signals;
 
 pub(crate) async fn run(arguments: PingArguments) -> Result<ExitCode, Failure> {
+    let signals = Signals::new()?;
+    // Ended this way, nothing of a ticket that was being fetched is left behind.
+    tokio::select! {
+        outcome = ping(arguments) => outcome,
+        () = signals.interrupted() => Ok(Status::Interrupted.into()),
+        () = signals.terminated() => Ok(Status::Terminated.into()),
+    }
+}
+
+async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
     let (client, user, _tickets) = connection::client(&arguments.target, &arguments.connection, false)?;
     let begin = Instant::now();
     let anonymous = client.identify().await?;

@@ -168,14 +168,14 @@ async fn copy(source: Option<impl AsyncRead + Unpin>, mut target: impl AsyncWrit
 }
 
 /// Ctrl-C, SIGTERM and SIGHUP.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
     terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
     hang_up: tokio::sync::Mutex<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, Failure> {
         let listen = |kind| {
             let stream =
                 tokio::signal::unix::signal(kind).map_err(|error| Failure::configuration("signals can't be caught").because(error))?;
@@ -188,12 +188,12 @@ impl Signals {
         })
     }
 
-    async fn interrupted(&self) {
+    pub(crate) async fn interrupted(&self) {
         self.interrupt.lock().await.recv().await;
     }
 
     /// SIGTERM, or the terminal has gone.
-    async fn terminated(&self) {
+    pub(crate) async fn terminated(&self) {
         let (mut terminate, mut hang_up) = (self.terminate.lock().await, self.hang_up.lock().await);
         tokio::select! {
             _ = terminate.recv() => {}

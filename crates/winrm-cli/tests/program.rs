@@ -390,6 +390,22 @@ fn ping_tells_who_answers_and_whether_it_lets_us_in() {
 }
 
 #[test]
+fn a_ping_of_a_silent_host_ends_by_ctrl_c() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut child = program(&["ping", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The request is on its way: signals are caught by now.
+    let (mut stream, _) = silent.accept().unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    signal(&child, "-INT");
+    assert_eq!(wait_for(&mut child), Some(130));
+}
+
+#[test]
 fn the_password_may_come_from_the_environment_and_never_shows() {
     let scene = Scene::new("environment");
     let mut command = scene.bare(&[
