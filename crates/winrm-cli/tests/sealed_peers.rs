@@ -7,23 +7,28 @@
     reason = "what the support modules run into is the test's failure, and what they print is the test's output"
 )]
 
+#[path = "support/apache.rs"]
+mod apache;
 #[path = "support/kdc.rs"]
 mod kdc;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/service.rs"]
 mod service;
+#[path = "support/tap.rs"]
+mod tap;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use apache::{Apache, certificate};
 use kdc::Kdc;
 use service::{Service, USER};
+use tap::Tap;
 
 /// Runs a client's cases against a service that takes no clear text and one that requires channel bindings: `least` of them
 /// without a KDC, and `least_with_kdc` with one.
@@ -511,32 +516,6 @@ fn towards(acceptor: &Acceptor, folder: &Path, kdc: Option<&Kdc>, verb: &str, us
     command
 }
 
-/// A certificate for `localhost` and its key, made by `openssl`.
-fn certificate(folder: &Path, name: &str) -> (String, String) {
-    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-sha256",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "openssl: {}", text(&output.stderr));
-    (certificate.display().to_string(), key.display().to_string())
-}
-
 #[test]
 fn an_acceptor_of_pyspnego_takes_our_tokens_and_messages() {
     let Some(python) = peer::variable("acceptor", "WINRM_TEST_PYTHON") else {
@@ -720,68 +699,6 @@ fn a_delegated_ticket_is_of_use_to_the_host() {
     }
 }
 
-/// Passes everything on between its clients and a service, and keeps it.
-struct Tap {
-    port: u16,
-    streams: Arc<Mutex<Vec<Recorded>>>,
-}
-
-/// One connection's bytes.
-#[derive(Clone, Default)]
-struct Recorded {
-    sent: Vec<u8>,
-    answered: Vec<u8>,
-}
-
-impl Tap {
-    fn start(url: &str) -> Self {
-        let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let streams = Arc::new(Mutex::new(Vec::<Recorded>::new()));
-        let recorded = streams.clone();
-        // Ends with the test's process.
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let service = TcpStream::connect(&address).unwrap();
-                let number = {
-                    let mut streams = recorded.lock().unwrap();
-                    streams.push(Recorded::default());
-                    streams.len() - 1
-                };
-                for (mut from, mut to, sent) in [
-                    (client.try_clone().unwrap(), service.try_clone().unwrap(), true),
-                    (service, client, false),
-                ] {
-                    let recorded = recorded.clone();
-                    from.set_nodelay(true).unwrap();
-                    std::thread::spawn(move || {
-                        let mut buffer = vec![0; 65_536];
-                        while let Ok(length @ 1..) = from.read(&mut buffer) {
-                            let stream = &mut recorded.lock().unwrap()[number];
-                            let kept = if sent { &mut stream.sent } else { &mut stream.answered };
-                            kept.extend_from_slice(&buffer[..length]);
-                            if to.write_all(&buffer[..length]).is_err() {
-                                break;
-                            }
-                        }
-                        drop(to.shutdown(Shutdown::Write));
-                    });
-                }
-            }
-        });
-        Self { port, streams }
-    }
-
-    fn url(&self) -> String {
-        format!("http://localhost:{}/wsman", self.port)
-    }
-
-    fn streams(&self) -> Vec<Recorded> {
-        self.streams.lock().unwrap().clone()
-    }
-}
-
 /// How often the words stand in the bytes, small letters and capitals alike.
 fn count(bytes: &[u8], words: &str) -> usize {
     let words = words.as_bytes();
@@ -906,74 +823,6 @@ fn a_session_of_a_thousand_commands_authenticates_once_for_each_connection() {
         // Beside the command that runs there are signals to those that have ended, on a slow machine several: a few, not one a command.
         assert!(streams.len() <= 10, "{transport}: {} connections", streams.len());
         assert!(sealed > 2_000, "{transport}: {sealed} sealed requests");
-    }
-}
-
-/// A CGI program that answers every request with an identity, which names the user.
-const IDENTITY_CGI: &str = r#"#!/bin/sh
-body=$(cat)
-printf 'Content-Type: application/soap+xml;charset=UTF-8\r\n\r\n'
-printf '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header/><s:Body><i:IdentifyResponse xmlns:i="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><i:ProtocolVersion>http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd</i:ProtocolVersion><i:ProductVendor>Apache</i:ProductVendor><i:ProductVersion>for %s</i:ProductVersion></i:IdentifyResponse></s:Body></s:Envelope>' "$REMOTE_USER"
-"#;
-
-/// Apache in a folder that its unprivileged user can read.
-struct Apache {
-    child: Child,
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Apache {
-    fn start(kdc: &Kdc) -> Option<Self> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (program, module) = ("/usr/sbin/apache2", "/usr/lib/apache2/modules/mod_auth_gssapi.so");
-        if !Path::new(program).is_file() || !Path::new(module).is_file() {
-            peer::skip("Apache", "no apache2 with libapache2-mod-auth-gssapi");
-            return None;
-        }
-        let open = |mode| fs::Permissions::from_mode(mode);
-        let folder = tempfile::Builder::new().permissions(open(0o777)).tempdir().unwrap();
-        certificate(folder.path(), "ours");
-        fs::copy(kdc.keytab(), folder.path().join("http.keytab")).unwrap();
-        fs::write(folder.path().join("cgi.sh"), IDENTITY_CGI).unwrap();
-        for (file, mode) in [("http.keytab", 0o644), ("ours.key", 0o644), ("cgi.sh", 0o755)] {
-            fs::set_permissions(folder.path().join(file), open(mode)).unwrap();
-        }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let template = fs::read_to_string(peer::file("sealed_apache.conf")).unwrap();
-        let folder_name = folder.path().display().to_string();
-        let settings = template.replace("@FOLDER@", &folder_name).replace("@PORT@", &port.to_string());
-        fs::write(folder.path().join("a.conf"), settings).unwrap();
-        let child = Command::new(program)
-            .arg("-DFOREGROUND")
-            .arg("-f")
-            .arg(folder.path().join("a.conf"))
-            .env("KRB5_CONFIG", kdc.config())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let apache = Self { child, folder, port };
-        for _ in 0..200 {
-            // Its CGI daemon listens a moment after itself.
-            if apache.folder.path().join("httpd.pid").exists() && TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(apache);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("Apache does not start: {}", apache.log());
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Apache {
-    fn drop(&mut self) {
-        drop(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status());
-        drop(self.child.wait());
     }
 }
 
