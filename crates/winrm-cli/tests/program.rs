@@ -9,7 +9,7 @@ mod service;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use service::{PASSWORD, Service, USER};
@@ -60,13 +60,9 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-fn finish(command: &mut Command) -> Output {
-    command.output().unwrap()
-}
-
 /// Standard output, standard error and exit status.
 fn told(command: &mut Command) -> (String, String, Option<i32>) {
-    let output = finish(command);
+    let output = command.output().unwrap();
     (text(&output.stdout), text(&output.stderr), output.status.code())
 }
 

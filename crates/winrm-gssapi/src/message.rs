@@ -160,20 +160,7 @@ impl SecurityContext {
             .gss_wrap_iov
             .ok_or_else(|| self.library().missing("gss_wrap_iov"))?;
         let lengths = (header.len(), padding.len());
-        let mut iov = [
-            IovBufferDesc {
-                kind: sys::IOV_HEADER,
-                buffer: BufferDesc::writing(header),
-            },
-            IovBufferDesc {
-                kind: sys::IOV_DATA,
-                buffer: BufferDesc::writing(data),
-            },
-            IovBufferDesc {
-                kind: sys::IOV_PADDING,
-                buffer: BufferDesc::writing(padding),
-            },
-        ];
+        let mut iov = parts(header, data, padding);
         let encrypted = self.iov_call("gss_wrap_iov", &mut iov, |minor, context, conf, iov, count| {
             // SAFETY: the descriptors are three disjoint exclusive slices, which live through the
             // call and whose lengths the library keeps to, as no allocation flag is set.
@@ -204,20 +191,7 @@ impl SecurityContext {
         // (RFC 4121) has none.
         let padded = header.first() == Some(&0x60) && !data.is_empty();
         let (data, padding) = data.split_at_mut(data.len() - usize::from(padded));
-        let mut iov = [
-            IovBufferDesc {
-                kind: sys::IOV_HEADER,
-                buffer: BufferDesc::writing(header),
-            },
-            IovBufferDesc {
-                kind: sys::IOV_DATA,
-                buffer: BufferDesc::writing(data),
-            },
-            IovBufferDesc {
-                kind: sys::IOV_PADDING,
-                buffer: BufferDesc::writing(padding),
-            },
-        ];
+        let mut iov = parts(header, data, padding);
         let confidential = self.unwrap_iov_call(&mut iov)?;
         let data = inside(whole, iov[1].buffer)?;
         Ok(Unwrapped { data, confidential })
@@ -394,4 +368,12 @@ fn inside(whole: Range<*const u8>, part: BufferDesc) -> Result<Range<usize>, Err
         return Err(outside);
     }
     Ok(start..end)
+}
+
+/// The three parts of a sealed message, as the library takes them.
+fn parts(header: &mut [u8], data: &mut [u8], padding: &mut [u8]) -> [IovBufferDesc; 3] {
+    [(sys::IOV_HEADER, header), (sys::IOV_DATA, data), (sys::IOV_PADDING, padding)].map(|(kind, part)| IovBufferDesc {
+        kind,
+        buffer: BufferDesc::writing(part),
+    })
 }
