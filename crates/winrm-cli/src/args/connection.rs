@@ -1,0 +1,122 @@
+//! How to reach a host and as whom.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::seconds;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+impl From<Scheme> for winrm::Scheme {
+    fn from(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Http => Self::Http,
+            Scheme::Https => Self::Https,
+        }
+    }
+}
+
+/// How to reach a host and as whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArguments {
+    /// The account: NAME, DOMAIN\NAME or NAME@REALM
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Ask for the password on the terminal
+    #[arg(short = 'k', long, conflicts_with = "connection_password_file")]
+    pub(crate) ask_pass: bool,
+    /// Read the password from the first line of a file; without this and -k it comes from WINRM_PASSWORD or a prompt
+    #[arg(long, value_name = "FILE")]
+    pub(crate) connection_password_file: Option<PathBuf>,
+    /// How to authenticate: basic, ntlm, kerberos, or negotiate (Kerberos where a ticket can be had, else NTLM)
+    #[arg(long, value_name = "NAME", default_value = "negotiate")]
+    pub(crate) transport: winrm::Transport,
+    /// Encrypt messages by the transport itself: auto over http, always also inside TLS, never sends clear text over http
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) encryption: winrm::Encryption,
+    /// http or https; by default http for port 5985, else https
+    #[arg(long, value_enum)]
+    pub(crate) scheme: Option<Scheme>,
+    /// The port; by default 5986 for https, 5985 for http
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// The service's path
+    #[arg(long)]
+    pub(crate) path: Option<String>,
+    /// Trust the certificate authorities of this PEM file or folder instead of the system's
+    #[arg(long, value_name = "PATH", group = "certificate")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Trust exactly the certificate with this SHA-256 fingerprint (64 hexadecimal digits, colons allowed)
+    #[arg(long, value_name = "SHA256", group = "certificate")]
+    pub(crate) fingerprint: Option<String>,
+    /// Trust any certificate: whoever sits between here and the host reads everything, the password included
+    #[arg(long, group = "certificate")]
+    pub(crate) insecure: bool,
+    /// The host's name in its certificate and in its Kerberos principal, when it isn't the one in TARGET
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname_override: Option<String>,
+    /// How long to wait for a connection
+    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
+    pub(crate) connect_timeout: Duration,
+    /// How long the host may hold a request before it answers that nothing has happened yet
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "20")]
+    pub(crate) operation_timeout: Duration,
+    /// How long to wait for an answer; longer than the operation timeout
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
+    pub(crate) read_timeout: Duration,
+    /// How often to try again when nothing was sent yet
+    #[arg(long, value_name = "TIMES", default_value_t = 2)]
+    pub(crate) retries: u32,
+    /// Don't bind NTLM and Kerberos to the TLS connection: whoever sits in between can use them
+    #[arg(long)]
+    pub(crate) no_cbt: bool,
+    #[command(flatten)]
+    pub(crate) kerberos: KerberosArguments,
+}
+
+/// Where tickets come from, and whom they are for.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Kerberos")]
+pub(crate) struct KerberosArguments {
+    /// managed: kinit fetches a ticket with user and password, into a cache of its own that is removed at the end; manual: the
+    /// tickets that are there [default: managed where there is a user, else manual]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) kinit: Option<KinitMode>,
+    /// The program that fetches managed tickets
+    #[arg(long, value_name = "PROGRAM", default_value = "kinit")]
+    pub(crate) kinit_cmd: String,
+    /// Its arguments, split as a shell splits words; they replace -f
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub(crate) kinit_args: Option<String>,
+    /// Environment variables it gets beside PATH and KRB5CCNAME [default: KRB5_CONFIG]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) kinit_env: Option<Vec<String>>,
+    /// Take the user's key from this key table instead of a password
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kinit", "ccache"])]
+    pub(crate) keytab: Option<String>,
+    /// Take tickets from this cache: FILE:…, DIR:…, KEYRING:…, KCM:…
+    #[arg(long, value_name = "NAME", conflicts_with = "kinit")]
+    pub(crate) ccache: Option<String>,
+    /// The realm of user and host, where krb5.conf does not tell
+    #[arg(long)]
+    pub(crate) realm: Option<String>,
+    /// The service in the host's principal [default: HTTP]
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Hand the ticket to the host, so that it can act as the user on other hosts
+    #[arg(long)]
+    pub(crate) delegate: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KinitMode {
+    Managed,
+    Manual,
+}

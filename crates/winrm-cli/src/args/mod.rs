@@ -1,0 +1,143 @@
+//! The command line: each verb's arguments in a file of their own.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod connection;
+mod ping;
+mod run;
+mod serve;
+
+pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
+pub(crate) use ping::PingArguments;
+pub(crate) use run::{RunArguments, ShellArguments};
+pub(crate) use serve::{QuotaArguments, ServeArguments};
+
+/// Run commands on Windows hosts over Windows Remote Management (WinRM), or serve it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "winrm",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(after_help = "\
+Examples:
+  winrm run administrator@web1 -- ipconfig /all
+  winrm run -u alice https://web1:5986 -- 'dir C:\\ & ver'
+  winrm ping -u alice web1
+  winrm serve --user alice --password-file pw       # a WinRM host of this machine, for tests
+  winrm demo                                        # all of it, on this machine alone
+
+`winrm VERB --help` tells more.")]
+pub(crate) struct Arguments {
+    /// Say more on standard error: -v for rare events, -vv for messages, -vvv for their contents (never secrets)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Run(RunArguments),
+    Ping(PingArguments),
+    Serve(Box<ServeArguments>),
+    Demo(DemoArguments),
+    Completions(CompletionsArguments),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Show what winrm does, on this machine alone
+///
+/// Starts embedded hosts on free ports of the loopback interface, runs commands on them over the wire, tells what happened, ends.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {}
+
+/// Print a script that completes winrm's command line in a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winrm completions bash > ~/.local/share/bash-completion/completions/winrm
+  winrm completions zsh > ~/.zfunc/_winrm
+  winrm completions fish > ~/.config/fish/completions/winrm.fish")]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Seconds, with a fraction if wished; more than zero.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("it has to be more than 0 seconds".to_owned()),
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is not NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_positive_numbers() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
+        for bad in ["0", "-1", "x", "NaN", "inf", "1e300", ""] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn everything_behind_the_target_belongs_to_the_command() {
+        let parsed = Arguments::try_parse_from(["winrm", "run", "-u", "a", "web1", "--", "cmd", "-v", "--timeout", "--"]).unwrap();
+        let Verb::Run(run) = parsed.verb else { panic!("not run") };
+        assert_eq!(
+            (run.target.as_str(), run.command),
+            ("web1", vec!["cmd".into(), "-v".into(), "--timeout".into(), "--".into()])
+        );
+    }
+
+    #[test]
+    fn passwords_are_never_arguments() {
+        let words: Vec<_> = Arguments::command()
+            .get_subcommands()
+            .flat_map(|verb| {
+                verb.get_arguments()
+                    .map(|argument| argument.get_id().to_string())
+                    .collect::<Vec<_>>()
+            })
+            .filter(|id| id.contains("password") || id.contains("pass"))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "ask_pass",
+                "connection_password_file",
+                "ask_pass",
+                "connection_password_file",
+                "password_file"
+            ]
+        );
+    }
+}

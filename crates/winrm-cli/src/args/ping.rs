@@ -1,0 +1,26 @@
+//! The arguments of `ping`.
+
+use clap::Args;
+
+use super::{ConnectionArguments, Format};
+
+/// See whether a host answers, who it is, and whether it lets us in
+///
+/// Asks the host to identify itself, which needs no password, then opens and closes a shell as the user.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winrm ping web1                      # who answers there? needs no password
+  winrm ping -u alice --connection-password-file pw https://web1:5986
+
+Exit status: 0 when all that was asked went well, 4 when the host can't be reached or doesn't let us in, 1 for usage.")]
+pub(crate) struct PingArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The host: [USER@]HOST[:PORT] or a URL
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+}

@@ -1,0 +1,74 @@
+//! The arguments of `run`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{ConnectionArguments, seconds, variable};
+
+/// Run a command on a host
+///
+/// Behaves like ssh: output streams as it comes, byte for byte; standard input is passed on when it isn't a terminal; Ctrl-C
+/// reaches the remote command, a second one ends the program here; the exit status is the command's.
+#[derive(Debug, Args)]
+#[command(visible_alias = "cmd")]
+#[command(after_help = "\
+Examples:
+  winrm run administrator@web1 -- ipconfig /all
+  winrm run -u alice --ca corp.pem https://web1.corp.example:5986 -- hostname
+  winrm run web1 -- 'dir C:\\Temp | findstr log'           # one argument: the host's shell reads it as it is
+  winrm run web1 -- findstr 'two words' C:\\Temp\\a.txt     # several: each stays one argument on the host
+  winrm run --timeout 60 --env LANG=C -C 'C:\\app' web1 -- build.cmd
+  tar c . | winrm run web1 -- tar x -C 'C:\\app'
+
+Exit status: the command's own. A code that does not fit into 0 to 255 becomes 255, and is said on standard error.
+  1    usage or configuration
+  2    the host was reached, but the command could not be run to its end
+  4    the host can't be reached, or doesn't let us in
+  124  the deadline of --timeout passed
+  130  ended by Ctrl-C")]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    #[command(flatten)]
+    pub(crate) shell: ShellArguments,
+    /// Deadline for the command: when it passes, the command is ended on the host
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Leave standard input alone: the command reads an empty one
+    #[arg(short = 'n', long)]
+    pub(crate) no_stdin: bool,
+    /// The host: [USER@]HOST[:PORT] or a URL
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// The command, and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
+
+/// What the command finds on the host.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Shell")]
+pub(crate) struct ShellArguments {
+    /// Set an environment variable for the command; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// The directory to run the command in
+    #[arg(short = 'C', long = "chdir", value_name = "DIR")]
+    pub(crate) directory: Option<String>,
+    /// The console's code page
+    #[arg(long, value_name = "NUMBER", default_value_t = 65001)]
+    pub(crate) codepage: u32,
+    /// Don't load the user's profile
+    #[arg(long)]
+    pub(crate) no_profile: bool,
+    /// Give the command a console as its standard input instead of a pipe
+    #[arg(long)]
+    pub(crate) console_stdin: bool,
+    /// Start the program without cmd.exe (honoured fully by hosts before 2012 R2)
+    #[arg(long)]
+    pub(crate) skip_cmd_shell: bool,
+    /// How long the host keeps the shell when nothing is heard from here
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) idle_timeout: Option<Duration>,
+}

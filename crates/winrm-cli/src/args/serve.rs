@@ -1,0 +1,90 @@
+//! The arguments of `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::seconds;
+
+/// Serve WinRM on this machine
+///
+/// Runs commands as real processes of this machine, as the user who started the service. Meant for tests, CI and demonstrations
+/// of what talks to Windows. Prints `listening URL` for each listener once it accepts; the log goes to standard error.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winrm serve                                             # a random password, printed once
+  winrm serve --user alice --password-file pw --tls-listen 127.0.0.1:5986
+  winrm serve --listen 127.0.0.1:0 --users users --allow-unencrypted
+
+The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.
+Over http messages are encrypted by NTLM or Kerberos; Basic is taken there only with --allow-unencrypted.")]
+pub(crate) struct ServeArguments {
+    /// Listen for http here; may be repeated; port 0 takes a free one [default: 127.0.0.1:5985]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Listen for https here; may be repeated; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) tls_listen: Vec<SocketAddr>,
+    /// The certificate for https, PEM, chain included; self-signed when not given
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Write the certificate that https uses to this file, for clients to trust
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert_out: Option<PathBuf>,
+    /// What to take for authentication: basic, ntlm, kerberos, negotiate [default: all, Kerberos only with --keytab]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) auth: Option<Vec<winrm_server::AuthMethod>>,
+    /// The key table of the service's principals (HTTP/HOST@REALM), for Kerberos
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keytab: Option<String>,
+    /// Let in everyone for whom the KDC vouches; else only those among the accounts, as NAME@REALM
+    #[arg(long)]
+    pub(crate) allow_any_principal: bool,
+    /// Refuse NTLM and Kerberos over https without a channel binding
+    #[arg(long)]
+    pub(crate) require_channel_binding: bool,
+    /// Accounts, a line each: [DOMAIN\]NAME:PASSWORD
+    #[arg(long, value_name = "FILE", group = "accounts")]
+    pub(crate) users: Option<PathBuf>,
+    /// One account; its password comes from --password-file or WINRM_PASSWORD
+    #[arg(long, value_name = "NAME", group = "accounts")]
+    pub(crate) user: Option<String>,
+    /// The password of --user: the file's first line
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Take clear-text messages over http: whoever listens reads everything, with Basic the password as well
+    #[arg(long)]
+    pub(crate) allow_unencrypted: bool,
+    #[command(flatten)]
+    pub(crate) quotas: QuotaArguments,
+}
+
+/// Limits, with the defaults of Windows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct QuotaArguments {
+    /// The largest message
+    #[arg(long, value_name = "KB")]
+    pub(crate) max_envelope_size: Option<u32>,
+    /// Shells that one user may have open
+    #[arg(long, value_name = "N")]
+    pub(crate) max_shells_per_user: Option<u32>,
+    /// Commands that one shell may run at once
+    #[arg(long, value_name = "N")]
+    pub(crate) max_processes_per_shell: Option<u32>,
+    /// Requests that one user may have under way
+    #[arg(long, value_name = "N")]
+    pub(crate) max_operations_per_user: Option<u32>,
+    /// Connections at once
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections: Option<u32>,
+    /// How long a shell may be idle before it is removed
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) idle_timeout: Option<Duration>,
+}
