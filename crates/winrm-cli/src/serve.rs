@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use winrm::{Credentials, Secret};
-use winrm_server::{Identity, Quotas, Server, Users};
+use winrm_server::{Identity, LocalHost, Quotas, Server, Users};
 
 use crate::args::{QuotaArguments, ServeArguments};
 use crate::connection::{PASSWORD_VARIABLE, password_from_environment, password_from_file, random_password};
@@ -21,6 +21,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
         .allow_any_principal(arguments.allow_any_principal)
         .allow_unencrypted(arguments.allow_unencrypted)
         .quotas(quotas(&arguments.quotas));
+    if let Some(powershell) = &arguments.pwsh {
+        builder = builder.host(host_with(powershell)?);
+    }
     if let Some(methods) = &arguments.auth {
         builder = builder.authentication(methods.clone());
     }
@@ -80,6 +83,18 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
         .await
         .map_err(|error| Failure::new(Status::Failed, "the service has ended").because(error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn host_with(powershell: &Path) -> Result<LocalHost, Failure> {
+    // Said now, not when the first client wants it.
+    let failed = || Failure::configuration(format!("--pwsh {}", powershell.display()));
+    let metadata = std::fs::metadata(powershell).map_err(|error| failed().because(error))?;
+    if !metadata.is_file() {
+        return Err(failed()
+            .because(std::io::Error::other("it is no file"))
+            .hint("give the program itself, such as /usr/bin/pwsh"));
+    }
+    Ok(LocalHost::new().powershell(powershell))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -61,6 +61,9 @@ pub(crate) struct ServeArguments {
     /// Take clear-text messages over http: whoever listens reads everything, with Basic the password as well
     #[arg(long)]
     pub(crate) allow_unencrypted: bool,
+    /// The PowerShell that clients get for powershell.exe [default: WINRM_PWSH, else pwsh on PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) pwsh: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) quotas: QuotaArguments,
 }

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a service that can't be started is the test's failure")]
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -53,7 +52,6 @@ impl Service {
             .arg("--cert-out")
             .arg(&certificate)
             .args(args)
-            .env("PATH", path_with_powershell())
             // A command that writes files without saying where writes them there.
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -138,19 +136,9 @@ pub(crate) fn folder(test: &str) -> PathBuf {
     folder
 }
 
-/// Whether the services started here find a program called `powershell`.
+/// Whether the services started here find a PowerShell.
 pub(crate) fn has_powershell() -> bool {
-    std::env::split_paths(&path_with_powershell()).any(|folder| folder.join("powershell").is_file())
-}
-
-/// `PATH`, before it the folder `bin` beside the PowerShell of `WINRM_PWSH`, where there is one.
-fn path_with_powershell() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(bin) = std::env::var_os("WINRM_PWSH").and_then(|pwsh| Some(Path::new(&pwsh).parent()?.join("bin"))) else {
-        return path;
-    };
-    if !bin.is_dir() {
-        return path;
-    }
-    std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).unwrap()
+    std::env::var_os("WINRM_PWSH").is_some_and(|pwsh| Path::new(&pwsh).is_file())
+        || std::env::split_paths(&path).any(|folder| folder.join("pwsh").is_file())
 }

@@ -1,11 +1,13 @@
 //! The processes of this machine.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -13,6 +15,7 @@ use tokio::sync::watch;
 use super::arguments;
 use super::group::{Group, SIGKILL};
 use super::output_pipe::OutputPipe;
+use super::powershell::{self, Call, Programs};
 use super::{CommandLine, Host, HostError, Process, ProcessSignal, ShellContext};
 
 /// Runs the commands as processes of this machine, under the account of the service itself.
@@ -26,14 +29,34 @@ use super::{CommandLine, Host, HostError, Process, ProcessSignal, ShellContext};
 ///
 /// The environment is the client's on top of a few variables of the service (`PATH`, `HOME`, `LANG` and their like); nothing else of
 /// the service's environment, which may hold secrets, is passed on.
-#[derive(Debug, Clone, Default)]
+///
+/// # PowerShell
+/// `powershell`, `powershell.exe`, `PowerShell`, `pwsh`, `pwsh.exe` run the PowerShell that this machine has. As the first word of a
+/// command line they are understood in any case, with Windows' folders and quotes, and what follows is read as Windows reads it
+/// unless it needs a shell; in the middle of one they are programs on the `PATH` of the commands, as is `chcp`. Without a PowerShell
+/// they say that they are not recognized, in Windows' words and with its exit code.
+#[derive(Debug, Clone)]
 pub struct LocalHost {
-    _private: (),
+    powershell: Option<PathBuf>,
+    /// Made when the first command needs it.
+    programs: Arc<Mutex<Option<Arc<Programs>>>>,
 }
 
 /// What a command gets of the service's own environment, beside all `LC_…`.
 const PASSED_ON: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "HOSTNAME",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "TERM",
+    "HOSTNAME",
+    // Where PowerShell finds .NET, and that it is to do without ICU in a small container.
+    "DOTNET_ROOT",
+    "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT",
 ];
 
 /// A fast command should fill one answer while the last one is under way. The kernel's own size is 64 KiB.
@@ -41,17 +64,82 @@ const PASSED_ON: &[&str] = &[
 const PIPE_SIZE: usize = 512 * 1_024;
 
 impl LocalHost {
-    /// The machine's own shell, `/bin/sh`.
+    /// The machine's own shell, `/bin/sh`, and the PowerShell that the environment variable `WINRM_PWSH` names, or else `pwsh` or
+    /// `powershell` on the service's `PATH`.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with(powershell::find())
+    }
+
+    /// Takes this PowerShell instead.
+    #[must_use]
+    pub fn powershell(self, program: impl Into<PathBuf>) -> Self {
+        Self::with(Some(program.into()))
+    }
+
+    /// Has no PowerShell, whatever the machine has.
+    #[must_use]
+    pub fn without_powershell(self) -> Self {
+        Self::with(None)
+    }
+
+    /// The PowerShell that commands get, if there is one.
+    #[must_use]
+    pub fn powershell_path(&self) -> Option<&Path> {
+        self.powershell.as_deref()
+    }
+
+    fn with(powershell: Option<PathBuf>) -> Self {
+        // Commands may run in other directories than the service.
+        let powershell = powershell.map(|path| std::path::absolute(&path).unwrap_or(path));
+        Self {
+            powershell,
+            programs: Arc::default(),
+        }
+    }
+
+    fn programs(&self) -> io::Result<Arc<Programs>> {
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(programs) = &*programs {
+            return Ok(Arc::clone(programs));
+        }
+        let made = Arc::new(Programs::make(self.powershell.as_deref())?);
+        *programs = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn prepare(&self, line: &CommandLine, programs: &Programs) -> Result<Command, HostError> {
+        let joined = line.joined();
+        let call = powershell::call(&joined);
+        if call != Call::No && self.powershell.is_none() {
+            tracing::warn!(
+                "a command calls PowerShell, and there is none: give its path (winrm serve --pwsh PATH), set WINRM_PWSH, or put pwsh on the service's PATH"
+            );
+        }
+        match call {
+            Call::Direct(name, arguments) => {
+                let mut command = Command::new(self.powershell.clone().unwrap_or_else(|| programs.program(name)));
+                command.args(arguments);
+                Ok(command)
+            }
+            Call::Shell(joined) if !line.skip_cmd_shell => Ok(shell(&joined)),
+            Call::Maybe | Call::No if !line.skip_cmd_shell => Ok(shell(&joined)),
+            Call::Shell(_) | Call::Maybe | Call::No => prepare_direct(line),
+        }
+    }
+}
+
+impl Default for LocalHost {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Host for LocalHost {
     async fn start(&self, shell: &ShellContext, line: CommandLine) -> Result<Process, HostError> {
-        let mut command = prepare(&line)?;
-        set_environment(&mut command, shell)?;
+        let programs = self.programs()?;
+        let mut command = self.prepare(&line, &programs)?;
+        set_environment(&mut command, shell, &programs)?;
         if let Some(directory) = &shell.working_directory {
             if !fs::metadata(directory).is_ok_and(|directory| directory.is_dir()) {
                 return Err(HostError::Directory);
@@ -74,12 +162,13 @@ impl Host for LocalHost {
     }
 }
 
-fn prepare(line: &CommandLine) -> Result<Command, HostError> {
-    if !line.skip_cmd_shell {
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(line.joined());
-        return Ok(command);
-    }
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(line);
+    command
+}
+
+fn prepare_direct(line: &CommandLine) -> Result<Command, HostError> {
     let mut words = arguments::split(&line.command).into_iter();
     let program = words.next().ok_or(HostError::NotFound)?;
     let mut command = Command::new(program);
@@ -87,16 +176,21 @@ fn prepare(line: &CommandLine) -> Result<Command, HostError> {
     Ok(command)
 }
 
-fn set_environment(command: &mut Command, shell: &ShellContext) -> Result<(), HostError> {
+fn set_environment(command: &mut Command, shell: &ShellContext, programs: &Programs) -> Result<(), HostError> {
     command.env_clear();
+    let mut path = None;
     for (name, value) in std::env::vars_os() {
-        if name
+        if name == "PATH" {
+            path = Some(value);
+        } else if name
             .to_str()
             .is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with("LC_"))
         {
             command.env(name, value);
         }
     }
+    // What runs here is nobody's use of PowerShell.
+    command.env("POWERSHELL_TELEMETRY_OPTOUT", "1").env("POWERSHELL_UPDATECHECK", "Off");
     for (name, value) in &shell.environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(HostError::Refused {
@@ -104,8 +198,13 @@ fn set_environment(command: &mut Command, shell: &ShellContext) -> Result<(), Ho
                 message: "The parameter is incorrect. ".to_owned(),
             });
         }
-        command.env(name, value);
+        if name == "PATH" {
+            path = Some(OsString::from(value));
+        } else {
+            command.env(name, value);
+        }
     }
+    command.env("PATH", programs.path(path.as_deref()));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod group;
 mod local;
 mod output_pipe;
+mod powershell;
 pub(crate) mod process;
 
 use std::future::Future;
