@@ -7,6 +7,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`secret`], [`credentials`] | who authenticates, and a password that can't be printed |
+//! | [`certificate`] | client certificates and their keys, from PEM and PFX |
 //! | [`challenge`] | `WWW-Authenticate` and `Authorization` header values |
 //! | [`basic`] | the Basic scheme of RFC 7617 |
 //! | [`mechanism`], [`sealer`] | what all token machines have in common, and what they end in |
@@ -16,6 +17,7 @@
 //! | [`channel_binding`] | `tls-server-end-point` of RFC 5929 |
 
 pub mod basic;
+pub mod certificate;
 pub mod challenge;
 pub mod channel_binding;
 pub mod credentials;
@@ -29,6 +31,7 @@ pub mod sealer;
 pub mod secret;
 pub mod spnego;
 
+pub use certificate::{CertificateError, ClientCertificate};
 pub use challenge::{Authorization, Challenge, Scheme};
 pub use channel_binding::ChannelBinding;
 pub use credentials::Credentials;

@@ -58,9 +58,10 @@ pub use streams::{ChildStderr, ChildStdin, ChildStdout};
 pub use tls::{CertificateCheck, InvalidFingerprint};
 pub use transport::{Encryption, Transport, UnknownName};
 
+pub use winrm_auth::certificate;
 pub use winrm_auth::credentials::InvalidUserName;
 pub use winrm_auth::kinit::Kinit;
-pub use winrm_auth::{Credentials, Secret};
+pub use winrm_auth::{CertificateError, ClientCertificate, Credentials, Secret};
 pub use winrm_proto::fault;
 pub use winrm_proto::fault::Fault;
 pub use winrm_proto::transfer::Config;
