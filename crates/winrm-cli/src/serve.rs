@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use winrm::{Credentials, Secret};
-use winrm_server::{Identity, LocalHost, Quotas, Server, Users};
+use winrm_server::{ClientAuthorities, Identity, LocalHost, Quotas, ServeError, Server, Users};
 
 use crate::args::{QuotaArguments, ServeArguments};
 use crate::connection::{PASSWORD_VARIABLE, password_from_environment, password_from_file, random_password};
@@ -30,6 +30,14 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
     if let Some(keytab) = &arguments.keytab {
         builder = builder.keytab(keytab);
     }
+    if let Some(file) = &arguments.client_ca {
+        let authorities = ClientAuthorities::from_pem(&read(file)?)
+            .map_err(|error| Failure::configuration(format!("the authorities of {}", file.display())).because(error))?;
+        builder = builder.client_authorities(authorities);
+    }
+    for (upn, user) in &arguments.map_certificate {
+        builder = builder.map_certificate(upn.clone(), user);
+    }
     if arguments.listen.is_empty() && arguments.tls_listen.is_empty() {
         builder = builder.listen(([127, 0, 0, 1], 5985).into());
     }
@@ -48,10 +56,11 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
     let mut terminate = catch(SignalKind::terminate())?;
     // Caught, not ignored: commands would inherit that, and never hear of Ctrl-C and Ctrl-Break.
     let (mut interrupt, mut quit) = (catch(SignalKind::interrupt())?, catch(SignalKind::quit())?);
-    let server = builder
-        .bind()
-        .await
-        .map_err(|error| Failure::configuration("the service can't start").because(error))?;
+    let server = builder.bind().await.map_err(|error| {
+        let hint = start_hint(&error);
+        let failure = Failure::configuration("the service can't start").because(error);
+        hint.into_iter().fold(failure, Failure::hint)
+    })?;
     if let Some(password) = made {
         announce("winrm", &password);
     }
@@ -95,6 +104,17 @@ fn host_with(powershell: &Path) -> Result<LocalHost, Failure> {
             .hint("give the program itself, such as /usr/bin/pwsh"));
     }
     Ok(LocalHost::new().powershell(powershell))
+}
+
+/// What to do about a service that can't start.
+fn start_hint(error: &ServeError) -> Option<&'static str> {
+    match error {
+        ServeError::NoClientAuthorities => Some("give --client-ca FILE and --map-certificate UPN=USER, or leave certificate out of --auth"),
+        ServeError::CertificatesNotOffered => Some("add certificate to --auth, or leave --client-ca and --map-certificate out"),
+        ServeError::CertificatesWithoutTls => Some("give --tls-listen ADDR:PORT: certificates need https"),
+        ServeError::UnknownAccount { .. } => Some("name an account of --users or --user behind the ="),
+        _ => None,
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -25,11 +25,13 @@ pub enum AuthMethod {
     Ntlm,
     /// User name and password in every request, RFC 7617. Over http only where clear text is allowed.
     Basic,
+    /// A TLS client certificate whose user principal name is mapped to an account; over https only. Needs authorities.
+    Certificate,
 }
 
 impl AuthMethod {
     /// All methods that this build can offer, the best first.
-    pub const ALL: &'static [Self] = &[Self::Negotiate, Self::Kerberos, Self::Ntlm, Self::Basic];
+    pub const ALL: &'static [Self] = &[Self::Negotiate, Self::Kerberos, Self::Ntlm, Self::Basic, Self::Certificate];
 
     /// The name as it is given on a command line.
     #[must_use]
@@ -39,6 +41,7 @@ impl AuthMethod {
             Self::Kerberos => "kerberos",
             Self::Ntlm => "ntlm",
             Self::Basic => "basic",
+            Self::Certificate => "certificate",
         }
     }
 
@@ -56,6 +59,7 @@ impl AuthMethod {
             Self::Kerberos => Scheme::Kerberos,
             Self::Ntlm => Scheme::Ntlm,
             Self::Basic => Scheme::Basic,
+            Self::Certificate => Scheme::Certificate,
         }
     }
 
@@ -66,6 +70,7 @@ impl AuthMethod {
             Self::Kerberos => Some("Kerberos"),
             Self::Ntlm => None,
             Self::Basic => Some("Basic"),
+            Self::Certificate => Some("Certificate"),
         }
     }
 }

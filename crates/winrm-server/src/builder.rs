@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use winrm_auth::Credentials;
+use winrm_auth::certificate::Upn;
 use winrm_auth::kerberos::KerberosService;
 
 use crate::authentication::{Acceptors, AuthMethod};
+use crate::client_certificate::{CertificateAccounts, ClientAuthorities};
 use crate::host::{AnyHost, Host, LocalHost};
 use crate::listener::Listener;
 use crate::quotas::Quotas;
@@ -25,6 +27,8 @@ pub struct ServerBuilder {
     users: Users,
     methods: Option<Vec<AuthMethod>>,
     keytab: Option<String>,
+    client_authorities: Option<ClientAuthorities>,
+    mapped: Vec<(Upn, String)>,
     any_principal: bool,
     require_channel_binding: bool,
     allow_unencrypted: bool,
@@ -42,6 +46,8 @@ impl ServerBuilder {
             users: Users::new(),
             methods: None,
             keytab: None,
+            client_authorities: None,
+            mapped: Vec::new(),
             any_principal: false,
             require_channel_binding: false,
             allow_unencrypted: false,
@@ -87,7 +93,7 @@ impl ServerBuilder {
     }
 
     /// The ways to authenticate, in the order in which they are offered. If not set: all, Kerberos only with a
-    /// [`keytab`](Self::keytab).
+    /// [`keytab`](Self::keytab), certificates only with [`client_authorities`](Self::client_authorities).
     pub fn authentication(mut self, methods: Vec<AuthMethod>) -> Self {
         self.methods = Some(methods);
         self
@@ -105,6 +111,21 @@ impl ServerBuilder {
     /// Lets in everyone for whom the KDC vouches, users or not. Off by default: all of them run commands as this service does.
     pub fn allow_any_principal(mut self, allow: bool) -> Self {
         self.any_principal = allow;
+        self
+    }
+
+    /// Takes client certificates over https that these authorities have issued, or that are among these themselves. They need the
+    /// extended usage of client authentication, and exactly one user principal name, which is mapped by
+    /// [`map_certificate`](Self::map_certificate). The https listeners then offer TLS 1.2 alone, as Windows' do.
+    pub fn client_authorities(mut self, authorities: ClientAuthorities) -> Self {
+        self.client_authorities = Some(authorities);
+        self
+    }
+
+    /// Lets clients with a certificate of this user principal name in as `user`, who has to be among the accounts. The letters A to Z
+    /// of the name are compared without regard to case. May be called again.
+    pub fn map_certificate(mut self, upn: Upn, user: impl Into<String>) -> Self {
+        self.mapped.push((upn, user.into()));
         self
     }
 
@@ -140,6 +161,17 @@ impl ServerBuilder {
         if self.listen.is_empty() && self.tls_listen.is_empty() {
             return Err(ServeError::NoListener);
         }
+        let certificates = match &self.methods {
+            Some(methods) => methods.contains(&AuthMethod::Certificate),
+            None => self.client_authorities.is_some(),
+        };
+        let certificates = match (certificates, &self.client_authorities) {
+            (true, Some(_)) if self.tls_listen.is_empty() => return Err(ServeError::CertificatesWithoutTls),
+            (true, Some(authorities)) => Some(CertificateAccounts::new(authorities, mapped(self.mapped, &self.users)?)?),
+            (true, None) => return Err(ServeError::NoClientAuthorities),
+            (false, None) if self.mapped.is_empty() => None,
+            (false, _) => return Err(ServeError::CertificatesNotOffered),
+        };
         let path = format!("/{}", self.path.trim_matches('/'));
         let mut listeners = Vec::new();
         for address in self.listen {
@@ -153,7 +185,12 @@ impl ServerBuilder {
             };
             certificate_pem = Some(identity.certificate_pem()?);
             for address in self.tls_listen {
-                listeners.push(Listener::https(bind(address).await?, &path, &identity)?);
+                listeners.push(Listener::https(
+                    bind(address).await?,
+                    &path,
+                    &identity,
+                    self.client_authorities.as_ref(),
+                )?);
             }
         }
         let kerberos = match &self.methods {
@@ -164,7 +201,12 @@ impl ServerBuilder {
         let kerberos = if kerberos { Some(open_keytab(self.keytab).await?) } else { None };
         let methods = self.methods.unwrap_or_else(|| {
             let all = AuthMethod::ALL.iter().copied();
-            all.filter(|method| *method != AuthMethod::Kerberos || kerberos.is_some()).collect()
+            all.filter(|method| match method {
+                AuthMethod::Kerberos => kerberos.is_some(),
+                AuthMethod::Certificate => certificates.is_some(),
+                _ => true,
+            })
+            .collect()
         });
         let users = Arc::new(self.users);
         let machine = machine_name();
@@ -175,11 +217,32 @@ impl ServerBuilder {
             users,
             methods,
             acceptors,
+            certificates,
             allow_unencrypted: self.allow_unencrypted,
             quotas: self.quotas,
         };
         Ok(Server::new(listeners, certificate_pem, settings, self.host))
     }
+}
+
+/// The accounts behind user principal names, by their own names.
+fn mapped(mapped: Vec<(Upn, String)>, users: &Users) -> Result<Vec<(Upn, String)>, ServeError> {
+    if mapped.is_empty() {
+        return Err(ServeError::NothingMapped);
+    }
+    let mut accounts: Vec<(Upn, String)> = Vec::new();
+    for (upn, user) in mapped {
+        let known = Credentials::parse(&user, "").ok();
+        let known = known.and_then(|name| users.find(&name.user, name.domain.as_deref()));
+        let Some((account, _)) = known else {
+            return Err(ServeError::UnknownAccount { upn, user });
+        };
+        if accounts.iter().any(|(other, _)| other.matches(&upn)) {
+            return Err(ServeError::MappedTwice(upn));
+        }
+        accounts.push((upn, account));
+    }
+    Ok(accounts)
 }
 
 /// Reading a key table blocks, and so does loading the library.

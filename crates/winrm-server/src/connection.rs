@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use winrm_auth::ChannelBinding;
 
+use crate::client_certificate::Shown;
 use crate::listener::said;
 use crate::quotas::Quotas;
 use crate::server::Service;
@@ -28,6 +29,8 @@ pub(crate) struct Link {
     pub(crate) peer: SocketAddr,
     /// Of our certificate; `None` without TLS.
     pub(crate) binding: Option<ChannelBinding>,
+    /// The certificate that the client has shown; none where it wasn't asked for one.
+    pub(crate) certificate: Option<Shown>,
 }
 
 /// Answers the requests of one connection until it ends, or until the answer that is under way when `stop` says true.

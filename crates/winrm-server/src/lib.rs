@@ -42,6 +42,7 @@
 
 mod authentication;
 mod builder;
+mod client_certificate;
 mod command;
 mod connection;
 mod dispatch;
@@ -58,9 +59,11 @@ mod users;
 
 pub use authentication::{AuthMethod, UnknownAuthMethod};
 pub use builder::ServerBuilder;
+pub use client_certificate::ClientAuthorities;
 pub use host::{CommandLine, Host, HostError, LocalHost, Process, ProcessSignal, ShellContext};
 pub use quotas::Quotas;
 pub use server::{ServeError, Server};
 pub use tls::{Identity, IdentityError};
 pub use users::{Users, UsersError, UsersErrorKind};
+pub use winrm_auth::certificate::{CertificateError, InvalidUpn, Upn};
 pub use winrm_auth::{Credentials, Secret};

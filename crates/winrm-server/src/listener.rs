@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
 use winrm_auth::ChannelBinding;
 
+use crate::client_certificate::{ClientAuthorities, Shown};
 use crate::connection::{self, Link};
 use crate::server::{ServeError, Service};
 use crate::tls::Identity;
@@ -28,6 +29,8 @@ pub(crate) struct Listener {
 struct Tls {
     acceptor: SslAcceptor,
     binding: ChannelBinding,
+    /// Whether clients are asked for certificates.
+    asks: bool,
 }
 
 /// What a client gets that is one too many.
@@ -38,10 +41,16 @@ impl Listener {
         Self::new(tcp, "http", path, None)
     }
 
-    pub(crate) fn https(tcp: TcpListener, path: &str, identity: &Identity) -> Result<Self, ServeError> {
+    pub(crate) fn https(
+        tcp: TcpListener,
+        path: &str,
+        identity: &Identity,
+        clients: Option<&ClientAuthorities>,
+    ) -> Result<Self, ServeError> {
         let tls = Tls {
-            acceptor: identity.acceptor()?,
+            acceptor: identity.acceptor(clients)?,
             binding: ChannelBinding::from_certificate_der(&identity.certificate_der()?)?,
+            asks: clients.is_some(),
         };
         Self::new(tcp, "https", path, Some(tls))
     }
@@ -111,14 +120,22 @@ async fn run_connection(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, s
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "no TCP_NODELAY");
     }
-    let link = Link {
+    let mut link = Link {
         peer,
         binding: tls.as_ref().map(|tls| tls.binding.clone()),
+        certificate: None,
     };
     match tls {
         None => connection::run(stream, link, service, stop).await,
         Some(tls) => match handshake(&tls, stream, service.settings.quotas.handshake_timeout).await {
-            Ok(stream) => connection::run(stream, link, service, stop).await,
+            Ok(stream) => {
+                if tls.asks {
+                    link.certificate = Shown::of(stream.ssl());
+                }
+                connection::run(stream, link, service, stop).await;
+            }
+            // What is wrong with a client's certificate in itself is found here.
+            Err(reason) if tls.asks => tracing::info!(%peer, %reason, "TLS handshake failed"),
             Err(reason) => tracing::debug!(%peer, %reason, "TLS handshake failed"),
         },
     }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use openssl::error::ErrorStack;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use winrm_auth::certificate::Upn;
 use winrm_auth::channel_binding::InvalidCertificate;
 use winrm_auth::kerberos::KerberosError;
 
 use crate::authentication::{Acceptors, AuthMethod};
 use crate::builder::ServerBuilder;
+use crate::client_certificate::CertificateAccounts;
 use crate::host::AnyHost;
 use crate::listener::Listener;
 use crate::quotas::Quotas;
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) users: Arc<Users>,
     pub(crate) methods: Vec<AuthMethod>,
     pub(crate) acceptors: Acceptors,
+    /// Where clients authenticate with certificates.
+    pub(crate) certificates: Option<CertificateAccounts>,
     pub(crate) allow_unencrypted: bool,
     pub(crate) quotas: Quotas,
 }
@@ -149,4 +153,27 @@ pub enum ServeError {
     /// No channel binding can be made of the certificate.
     #[error("the certificate for https can't be bound to")]
     Binding(#[from] InvalidCertificate),
+    /// Certificate authentication without authorities to believe.
+    #[error("certificate authentication needs authorities whose client certificates are believed")]
+    NoClientAuthorities,
+    /// Authorities or mappings without certificate authentication.
+    #[error("client certificates have authorities or accounts, but certificate authentication is not offered")]
+    CertificatesNotOffered,
+    /// Certificate authentication without an https listener.
+    #[error("certificate authentication needs an address to listen on for https")]
+    CertificatesWithoutTls,
+    /// Certificate authentication that lets nobody in.
+    #[error("certificate authentication needs a user principal name that is mapped to an account")]
+    NothingMapped,
+    /// A user principal name is mapped to an account that doesn't exist.
+    #[error("{upn} is mapped to {user:?}, which is no account of this service")]
+    UnknownAccount {
+        /// The name in the certificate.
+        upn: Upn,
+        /// The account.
+        user: String,
+    },
+    /// A user principal name is mapped twice.
+    #[error("{0} is mapped twice")]
+    MappedTwice(Upn),
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -15,6 +15,7 @@ use winrm_auth::sealed_body::{self, Protocol};
 use winrm_auth::{Authorization, Challenge, Scheme, Sealer, SecurityContext, Step, TokenMachine, basic};
 
 use crate::authentication::AuthMethod;
+use crate::client_certificate::Shown;
 use crate::connection::Link;
 use crate::dispatch::{self, Answer, Caller};
 use crate::server::Service;
@@ -31,9 +32,11 @@ pub(crate) struct Session {
     link: Link,
     /// Locked as long as a request is answered; HTTP/1.1 has one at a time.
     state: Mutex<State>,
+    /// The account that the client's certificate means, once a request has referred to it.
+    certificate_account: OnceLock<Option<String>>,
 }
 
-/// How far the connection's own authentication is. Basic has no part in it.
+/// How far the connection's own authentication is. Basic and certificates, which every request speaks of, have no part in it.
 #[derive(Default)]
 enum State {
     /// Nobody, or failed.
@@ -69,6 +72,7 @@ impl Session {
             service,
             link,
             state: Mutex::default(),
+            certificate_account: OnceLock::new(),
         }
     }
 
@@ -114,8 +118,8 @@ impl Session {
             tracing::info!(peer = %self.link.peer, %scheme, "refused: not offered on this connection");
             return self.unauthorized();
         }
-        if scheme == Scheme::Basic {
-            return match self.basic_user(value) {
+        if matches!(scheme, Scheme::Basic | Scheme::Certificate) {
+            return match self.user_of_request(value) {
                 Some(user) if body.len() > self.max_envelope() => closing(self.clear_too_large(&user)),
                 Some(user) => soap(self.dispatch(user, &body).await),
                 None => self.unauthorized(),
@@ -265,7 +269,7 @@ impl Session {
         match (basic, state) {
             (None, State::Known(known)) if !known.sealed && self.clear_text_allowed() => self.clear_too_large(&known.user),
             (None, State::Known(_)) => empty(StatusCode::PAYLOAD_TOO_LARGE),
-            (Some(value), _) => match self.basic_user(value) {
+            (Some(value), _) => match self.user_of_request(value) {
                 Some(user) => self.clear_too_large(&user),
                 None => self.unauthorized(),
             },
@@ -308,7 +312,43 @@ impl Session {
     fn offered(&self) -> impl Iterator<Item = AuthMethod> {
         let basic = self.clear_text_allowed();
         let methods = self.service.settings.methods.iter().copied();
-        methods.filter(move |method| *method != AuthMethod::Basic || basic)
+        let tls = self.link.binding.is_some();
+        methods.filter(move |method| match method {
+            AuthMethod::Basic => basic,
+            AuthMethod::Certificate => tls,
+            _ => true,
+        })
+    }
+
+    /// Who a request with these credentials comes from, where they stand in every request.
+    fn user_of_request(&self, value: &str) -> Option<String> {
+        match Authorization::scheme_of(value) {
+            Scheme::Basic => self.basic_user(value),
+            Scheme::Certificate => self.certificate_user(),
+            _ => None,
+        }
+    }
+
+    fn certificate_user(&self) -> Option<String> {
+        if !self.offered().any(|method| method == AuthMethod::Certificate) {
+            return None;
+        }
+        let certificates = self.service.settings.certificates.as_ref()?;
+        let account = self.certificate_account.get_or_init(|| {
+            let shown = self.link.certificate.as_ref();
+            let subject = shown.map(Shown::subject).unwrap_or_default();
+            match certificates.account(shown) {
+                Ok(user) => {
+                    tracing::info!(client = %self.link.peer, user, subject, mechanism = "certificate", "authenticated");
+                    Some(user.to_owned())
+                }
+                Err(error) => {
+                    tracing::info!(peer = %self.link.peer, subject, reason = chain(&error), "certificate refused");
+                    None
+                }
+            }
+        });
+        account.clone()
     }
 
     fn basic_user(&self, value: &str) -> Option<String> {
@@ -328,7 +368,8 @@ impl Session {
 
     fn unauthorized(&self) -> HttpResponse {
         let mut response = empty(StatusCode::UNAUTHORIZED);
-        for method in self.offered() {
+        // Windows doesn't name certificates among its challenges: they are no scheme of HTTP.
+        for method in self.offered().filter(|method| *method != AuthMethod::Certificate) {
             add_challenge(&mut response, &method.challenge());
         }
         response

@@ -13,6 +13,8 @@ use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
+use crate::client_certificate::ClientAuthorities;
+
 /// The certificate and private key of the https listeners.
 #[derive(Clone)]
 pub struct Identity {
@@ -108,8 +110,8 @@ impl Identity {
         self.certificate.to_der()
     }
 
-    /// The server side of TLS 1.2 and 1.3.
-    pub(crate) fn acceptor(&self) -> Result<SslAcceptor, ErrorStack> {
+    /// The server side of TLS 1.2 and 1.3; with `clients` of 1.2 alone, and it asks for their certificates.
+    pub(crate) fn acceptor(&self, clients: Option<&ClientAuthorities>) -> Result<SslAcceptor, ErrorStack> {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         acceptor.set_min_proto_version(Some(SslVersion::TLS1_2))?;
         acceptor.set_certificate(&self.certificate)?;
@@ -118,6 +120,9 @@ impl Identity {
         }
         acceptor.set_private_key(&self.key)?;
         acceptor.check_private_key()?;
+        if let Some(clients) = clients {
+            clients.ask(&mut acceptor)?;
+        }
         Ok(acceptor.build())
     }
 }
@@ -179,7 +184,7 @@ mod tests {
         let own = Identity::self_signed().unwrap();
         let certificate = own.certificate_pem().unwrap();
         let key = own.key.private_key_to_pem_pkcs8().unwrap();
-        assert!(Identity::from_pem(&certificate, &key).unwrap().acceptor().is_ok());
+        assert!(Identity::from_pem(&certificate, &key).unwrap().acceptor(None).is_ok());
 
         let other = Identity::self_signed_for("other").unwrap().key.private_key_to_pem_pkcs8().unwrap();
         assert!(matches!(Identity::from_pem(&certificate, &other), Err(IdentityError::Mismatch)));

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::printable;
+use super::{InvalidExtension, printable};
 use crate::der::{DerError, OBJECT_IDENTIFIER, Reader, SEQUENCE, context, write};
 
 /// `szOID_NT_PRINCIPAL_NAME`, 1.3.6.1.4.1.311.20.2.3: the `otherName` with a `UTF8String` by which Windows maps certificates to
@@ -131,31 +131,24 @@ impl fmt::Display for AlternativeName {
     }
 }
 
-/// The value of `subjectAltName` isn't what it has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the certificate's alternative names can't be read")]
-pub struct InvalidAlternativeNames(#[from] DerError);
-
-impl InvalidAlternativeNames {
-    /// OpenSSL doesn't give the certificate's bytes.
-    pub(super) const UNREADABLE: Self = Self(DerError::Truncated { at: 0 });
-}
-
 impl AlternativeName {
     /// Reads the value of the extension, `GeneralNames`.
     ///
     /// # Errors
     /// Anything but a sequence of names. A name that is wrong in itself is one of the results.
-    pub fn parse_all(value: &[u8]) -> Result<Vec<Self>, InvalidAlternativeNames> {
-        let mut input = Reader::new(value);
-        let mut names = input.element(SEQUENCE)?;
-        input.finish()?;
-        let mut found = Vec::new();
-        while !names.is_empty() {
-            let (tag, content) = names.any()?;
-            found.push(Self::parse(tag, content)?);
-        }
-        Ok(found)
+    pub fn parse_all(value: &[u8]) -> Result<Vec<Self>, InvalidExtension> {
+        let all = || {
+            let mut input = Reader::new(value);
+            let mut names = input.element(SEQUENCE)?;
+            input.finish()?;
+            let mut found = Vec::new();
+            while !names.is_empty() {
+                let (tag, content) = names.any()?;
+                found.push(Self::parse(tag, content)?);
+            }
+            Ok(found)
+        };
+        all().map_err(InvalidExtension::of("alternative names"))
     }
 
     /// `GeneralName`: the tag is the number of the choice.

@@ -1,20 +1,124 @@
 //! The extensions of a certificate, RFC 5280 section 4.1: OpenSSL's crate gives only some of them, and those only by their meaning.
 
+use std::fmt;
+
+use openssl::x509::X509Ref;
+
+use super::AlternativeName;
 use crate::der::{DerError, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, context};
+
+/// `id-ce-subjectAltName`, 2.5.29.17.
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// `id-ce-extKeyUsage`, 2.5.29.37.
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+
+/// An extension of a certificate isn't what it has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the certificate's {extension} can't be read")]
+pub struct InvalidExtension {
+    extension: &'static str,
+    source: DerError,
+}
+
+impl InvalidExtension {
+    pub(super) fn of(extension: &'static str) -> impl Fn(DerError) -> Self {
+        move |source| Self { extension, source }
+    }
+}
+
+/// What a certificate may be used for, RFC 5280 4.2.1.12.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Usage {
+    /// TLS clients: what certificate authentication needs.
+    ClientAuthentication,
+    /// TLS servers: what an https listener needs.
+    ServerAuthentication,
+    /// Anything; WinRM doesn't count that.
+    Any,
+    /// Any other, as a dotted number.
+    Other(String),
+}
+
+impl Usage {
+    fn of(identifier: &[u8]) -> Self {
+        match identifier {
+            [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02] => Self::ClientAuthentication,
+            [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01] => Self::ServerAuthentication,
+            [0x55, 0x1d, 0x25, 0x00] => Self::Any,
+            other => Self::Other(dotted(other)),
+        }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientAuthentication => "client authentication",
+            Self::ServerAuthentication => "server authentication",
+            Self::Any => "any",
+            // The ones that stand most often beside the two above.
+            Self::Other(number) => match number.as_str() {
+                "1.3.6.1.5.5.7.3.3" => "code signing",
+                "1.3.6.1.5.5.7.3.4" => "e-mail protection",
+                "1.3.6.1.5.5.7.3.8" => "time stamping",
+                "1.3.6.1.4.1.311.20.2.2" => "smart card logon",
+                "1.3.6.1.4.1.311.10.3.4" => "encrypting file system",
+                number => number,
+            },
+        })
+    }
+}
+
+/// All of a certificate's names beside its subject.
+///
+/// # Errors
+/// A certificate whose extensions, or these names among them, aren't DER of the right form.
+pub fn alternative_names(certificate: &X509Ref) -> Result<Vec<AlternativeName>, InvalidExtension> {
+    let invalid = InvalidExtension::of("alternative names");
+    let der = certificate.to_der().unwrap_or_default();
+    let mut names = Vec::new();
+    for extension in extensions(&der).map_err(&invalid)? {
+        if extension.identifier == SUBJECT_ALT_NAME {
+            names.extend(AlternativeName::parse_all(extension.value)?);
+        }
+    }
+    Ok(names)
+}
+
+/// What a certificate may be used for; `None` if it doesn't say.
+///
+/// # Errors
+/// A certificate whose extensions, or these usages among them, aren't DER of the right form.
+pub fn extended_key_usage(certificate: &X509Ref) -> Result<Option<Vec<Usage>>, InvalidExtension> {
+    let invalid = InvalidExtension::of("extended key usage");
+    let der = certificate.to_der().unwrap_or_default();
+    let mut usages = None;
+    for extension in extensions(&der).map_err(&invalid)? {
+        if extension.identifier == EXTENDED_KEY_USAGE {
+            let mut list = Reader::new(extension.value).element(SEQUENCE).map_err(&invalid)?;
+            let usages = usages.get_or_insert_with(Vec::new);
+            while !list.is_empty() {
+                usages.push(Usage::of(list.element(OBJECT_IDENTIFIER).map_err(&invalid)?.remaining()));
+            }
+        }
+    }
+    Ok(usages)
+}
 
 /// Tag of a `BOOLEAN`.
 const BOOLEAN: u8 = 0x01;
 
 /// One extension.
-pub(super) struct Extension<'a> {
+struct Extension<'a> {
     /// The content bytes of its object identifier.
-    pub(super) identifier: &'a [u8],
+    identifier: &'a [u8],
     /// What stands in its octet string.
-    pub(super) value: &'a [u8],
+    value: &'a [u8],
 }
 
 /// All extensions of a certificate in DER.
-pub(super) fn extensions(certificate: &[u8]) -> Result<Vec<Extension<'_>>, DerError> {
+fn extensions(certificate: &[u8]) -> Result<Vec<Extension<'_>>, DerError> {
     let mut fields = Reader::new(certificate).element(SEQUENCE)?.element(SEQUENCE)?;
     // They stand last, under [3]; what comes before has other tags.
     while !fields.is_empty() {

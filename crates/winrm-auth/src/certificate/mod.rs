@@ -18,8 +18,9 @@ mod key;
 mod pem;
 mod pfx;
 
-pub use alternative_name::{AlternativeName, InvalidAlternativeNames, InvalidUpn, USER_PRINCIPAL_NAME, Upn};
+pub use alternative_name::{AlternativeName, InvalidUpn, USER_PRINCIPAL_NAME, Upn};
 pub use error::{CertificateError, Encrypted};
+pub use extension::{InvalidExtension, Usage, alternative_names, extended_key_usage};
 pub use key::read_key;
 pub use pfx::PfxEncryption;
 
@@ -190,23 +191,6 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<X509>, CertificateError> {
             Ok(certificates)
         }
     }
-}
-
-/// All of a certificate's names beside its subject.
-///
-/// # Errors
-/// A certificate whose extensions, or these names among them, aren't DER of the right form.
-pub fn alternative_names(certificate: &X509Ref) -> Result<Vec<AlternativeName>, InvalidAlternativeNames> {
-    /// 2.5.29.17.
-    const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-    let der = certificate.to_der().map_err(|_| InvalidAlternativeNames::UNREADABLE)?;
-    let mut names = Vec::new();
-    for extension in extension::extensions(&der)? {
-        if extension.identifier == SUBJECT_ALT_NAME {
-            names.extend(AlternativeName::parse_all(extension.value)?);
-        }
-    }
-    Ok(names)
 }
 
 /// Whether a key is the certificate's.

@@ -18,6 +18,7 @@ Examples:
   winrm serve                                             # a random password, printed once
   winrm serve --user alice --password-file pw --tls-listen 127.0.0.1:5986
   winrm serve --listen 127.0.0.1:0 --users users --allow-unencrypted
+  winrm serve --tls-listen 127.0.0.1:5986 --users users --client-ca alice.pem --map-certificate alice@localhost=alice
 
 The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.
 Over http messages are encrypted by NTLM or Kerberos; Basic is taken there only with --allow-unencrypted.")]
@@ -37,7 +38,8 @@ pub(crate) struct ServeArguments {
     /// Write the certificate that https uses to this file, for clients to trust
     #[arg(long, value_name = "FILE")]
     pub(crate) cert_out: Option<PathBuf>,
-    /// What to take for authentication: basic, ntlm, kerberos, negotiate [default: all, Kerberos only with --keytab]
+    /// What to take for authentication: basic, ntlm, kerberos, negotiate, certificate [default: all, Kerberos only with --keytab,
+    /// certificates only with --client-ca]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) auth: Option<Vec<winrm_server::AuthMethod>>,
     /// The key table of the service's principals (HTTP/HOST@REALM), for Kerberos
@@ -46,6 +48,13 @@ pub(crate) struct ServeArguments {
     /// Let in everyone for whom the KDC vouches; else only those among the accounts, as NAME@REALM
     #[arg(long)]
     pub(crate) allow_any_principal: bool,
+    /// Take client certificates over https that these authorities have issued: PEM. A client's own self-signed certificate is an
+    /// authority for itself. Https is TLS 1.2 alone then, as on Windows
+    #[arg(long, value_name = "FILE", requires = "map_certificate")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// Let in the client certificates with this user principal name as an account; may be repeated
+    #[arg(long, value_name = "UPN=USER", value_parser = mapping, requires = "client_ca")]
+    pub(crate) map_certificate: Vec<(winrm_server::Upn, String)>,
     /// Refuse NTLM and Kerberos over https without a channel binding
     #[arg(long)]
     pub(crate) require_channel_binding: bool,
@@ -66,6 +75,16 @@ pub(crate) struct ServeArguments {
     pub(crate) pwsh: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) quotas: QuotaArguments,
+}
+
+/// `UPN=USER`.
+fn mapping(text: &str) -> Result<(winrm_server::Upn, String), String> {
+    let (upn, user) = text.rsplit_once('=').ok_or("it is not UPN=USER")?;
+    if user.is_empty() {
+        return Err("the account behind = is missing".to_owned());
+    }
+    let upn = winrm_server::Upn::new(upn).map_err(|error| format!("the user principal name: {error}"))?;
+    Ok((upn, user.to_owned()))
 }
 
 /// Limits, with the defaults of Windows.

@@ -1,0 +1,175 @@
+//! Clients that authenticate with a TLS certificate: whom it is believed, and which account it means.
+//!
+//! The handshake takes any certificate, and none, so that other ways to authenticate work on the same listener. What is wrong with a
+//! certificate is said when a request refers to it: http.sys does it in this order as well.
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslContextBuilder, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode, SslVersion};
+use openssl::stack::Stack;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
+use openssl::x509::{X509, X509PurposeId, X509StoreContext};
+use winrm_auth::certificate::{
+    self, AlternativeName, CertificateError, InvalidExtension, InvalidUpn, Upn, Usage, name_text, read_certificates,
+};
+
+/// Whose client certificates are believed: authorities, or the clients' own self-signed certificates.
+#[derive(Clone)]
+pub struct ClientAuthorities {
+    certificates: Vec<X509>,
+}
+
+impl ClientAuthorities {
+    /// Reads all certificates of a text in PEM.
+    ///
+    /// # Errors
+    /// No certificate in it, or a damaged one.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
+        Ok(Self {
+            certificates: read_certificates(pem)?,
+        })
+    }
+
+    /// Makes a listener ask for certificates.
+    pub(crate) fn ask(&self, context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
+        let mut names = Stack::new()?;
+        for certificate in &self.certificates {
+            names.push(certificate.subject_name().to_owned()?)?;
+        }
+        context.set_client_ca_list(names);
+        // Whatever it is, the client hears of it when it refers to its certificate.
+        context.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+        // Windows' clients have no certificate for TLS 1.3, and a session that is taken up again has no chain.
+        context.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+        context.set_session_cache_mode(SslSessionCacheMode::OFF);
+        context.set_options(SslOptions::NO_TICKET | SslOptions::NO_RENEGOTIATION);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for ClientAuthorities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.certificates.iter().map(|certificate| name_text(certificate.subject_name()));
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// What a client has shown in its handshake.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    leaf: X509,
+    chain: Vec<X509>,
+}
+
+impl Shown {
+    pub(crate) fn of(ssl: &SslRef) -> Option<Self> {
+        Some(Self {
+            leaf: ssl.peer_certificate()?,
+            // Without the leaf, on this side.
+            chain: ssl.peer_cert_chain().into_iter().flatten().map(ToOwned::to_owned).collect(),
+        })
+    }
+
+    pub(crate) fn subject(&self) -> String {
+        name_text(self.leaf.subject_name())
+    }
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Shown").field(&self.subject()).finish()
+    }
+}
+
+/// Why a certificate lets nobody in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the client has shown no certificate")]
+    NoCertificate,
+    #[error("the certificate is not trusted: {reason}{}", if *depth == 0 { String::new() } else { format!(" (authority {depth} above it)") })]
+    Untrusted { reason: &'static str, depth: u32 },
+    #[error("the certificate can't be verified")]
+    Verification(#[from] ErrorStack),
+    #[error("the certificate's extended key usage has no client authentication")]
+    Usage,
+    #[error("the certificate has no user principal name")]
+    NoUpn,
+    #[error("the certificate has several user principal names")]
+    SeveralUpns,
+    #[error("the certificate's user principal name can't be used")]
+    Upn(#[source] InvalidUpn),
+    #[error("the certificate's extensions can't be read")]
+    Extension(#[from] InvalidExtension),
+    #[error("no account is mapped to {0}")]
+    Unmapped(Upn),
+}
+
+/// The accounts behind certificates.
+pub(crate) struct CertificateAccounts {
+    store: X509Store,
+    mappings: Vec<(Upn, String)>,
+}
+
+impl CertificateAccounts {
+    pub(crate) fn new(authorities: &ClientAuthorities, mappings: Vec<(Upn, String)>) -> Result<Self, ErrorStack> {
+        /// OpenSSL's level 2: RSA from 2,048 bits, no SHA-1 signatures.
+        const SECURITY_LEVEL: i32 = 2;
+        let mut rules = X509VerifyParam::new()?;
+        // A self-signed certificate is its own authority, whether it may sign others or not.
+        rules.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        rules.set_purpose(X509PurposeId::SSL_CLIENT)?;
+        rules.set_auth_level(SECURITY_LEVEL);
+        let mut store = X509StoreBuilder::new()?;
+        store.set_param(&rules)?;
+        for certificate in &authorities.certificates {
+            store.add_cert(certificate.clone())?;
+        }
+        Ok(Self {
+            store: store.build(),
+            mappings,
+        })
+    }
+
+    /// The account that a client's certificate means.
+    pub(crate) fn account(&self, shown: Option<&Shown>) -> Result<&str, Refusal> {
+        let shown = shown.ok_or(Refusal::NoCertificate)?;
+        // First, since OpenSSL takes certificates without any extended usage, and says less.
+        let usages = certificate::extended_key_usage(&shown.leaf)?.unwrap_or_default();
+        if !usages.contains(&Usage::ClientAuthentication) {
+            return Err(Refusal::Usage);
+        }
+        self.verify(shown)?;
+        let mut upns = certificate::alternative_names(&shown.leaf)?
+            .into_iter()
+            .filter_map(|name| match name {
+                AlternativeName::Upn(upn) => Some(Ok(upn)),
+                AlternativeName::InvalidUpn(error) => Some(Err(error)),
+                _ => None,
+            });
+        let upn = upns.next().ok_or(Refusal::NoUpn)?;
+        if upns.next().is_some() {
+            return Err(Refusal::SeveralUpns);
+        }
+        let upn = upn.map_err(Refusal::Upn)?;
+        let mapping = self.mappings.iter().find(|(mapped, _)| mapped.matches(&upn));
+        mapping.map(|(_, account)| account.as_str()).ok_or(Refusal::Unmapped(upn))
+    }
+
+    fn verify(&self, shown: &Shown) -> Result<(), Refusal> {
+        let mut chain = Stack::new()?;
+        for certificate in &shown.chain {
+            chain.push(certificate.clone())?;
+        }
+        let (valid, reason, depth) = X509StoreContext::new()?.init(&self.store, &shown.leaf, &chain, |context| {
+            let valid = context.verify_cert()?;
+            Ok((valid, context.error(), context.error_depth()))
+        })?;
+        if valid {
+            return Ok(());
+        }
+        Err(Refusal::Untrusted {
+            reason: reason.error_string(),
+            depth,
+        })
+    }
+}
