@@ -3,10 +3,11 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use winrm::{CertificateCheck, Client, Credentials, Endpoint, Kerberos, Kinit, Secret, TicketSource, Transport};
+use winrm::{CertificateCheck, Client, ClientBuilder, Credentials, Endpoint, Kerberos, Kinit, Secret, TicketSource, Transport};
 
-use crate::args::{ConnectionArguments, KerberosArguments, KinitMode};
+use crate::args::{ConnectionArguments, KerberosArguments, KinitMode, TlsArguments};
 use crate::failure::Failure;
+use crate::proxy;
 
 /// The environment variable that may hold the password.
 pub(crate) const PASSWORD_VARIABLE: &str = "WINRM_PASSWORD";
@@ -42,6 +43,10 @@ pub(crate) fn client(
         .kerberos(kerberos.clone());
     if let Some(name) = &arguments.hostname_override {
         builder = builder.server_name(name);
+    }
+    builder = tls(builder, &arguments.tls);
+    if let Some(proxy) = proxy::proxy(&endpoint, &arguments.proxy)? {
+        builder = builder.proxy(proxy);
     }
     let tickets_suffice = matches!(arguments.transport, Transport::Kerberos | Transport::Negotiate);
     match &user {
@@ -128,6 +133,17 @@ fn kerberos(connection: &ConnectionArguments) -> Result<Kerberos, Failure> {
     })
 }
 
+fn tls(builder: ClientBuilder, arguments: &TlsArguments) -> ClientBuilder {
+    let mut builder = builder.tls_minimum(arguments.tls_min);
+    if let Some(version) = arguments.tls_max {
+        builder = builder.tls_maximum(version);
+    }
+    if let Some(ciphers) = &arguments.ciphers {
+        builder = builder.ciphers(ciphers);
+    }
+    builder
+}
+
 fn certificates(arguments: &ConnectionArguments) -> Result<CertificateCheck, Failure> {
     if arguments.insecure {
         return Ok(CertificateCheck::Ignore);
@@ -167,7 +183,10 @@ fn password(user: &str, endpoint: &str, arguments: &ConnectionArguments) -> Resu
     {
         return Ok(password);
     }
-    prompt(&format!("Password of {user} at {endpoint}: "))
+    prompt(
+        &format!("Password of {user} at {endpoint}: "),
+        &format!("give --connection-password-file FILE, or set {PASSWORD_VARIABLE}"),
+    )
 }
 
 /// The first line of a file.
@@ -190,11 +209,9 @@ pub(crate) fn password_from_environment() -> Result<Option<Secret>, Failure> {
     }
 }
 
-fn prompt(question: &str) -> Result<Secret, Failure> {
-    let no_terminal = || {
-        Failure::configuration("no password, and no terminal to ask for it")
-            .hint(format!("give --connection-password-file FILE, or set {PASSWORD_VARIABLE}"))
-    };
+/// Asks on the terminal. `otherwise`: what to do where there is none.
+pub(crate) fn prompt(question: &str, otherwise: &str) -> Result<Secret, Failure> {
+    let no_terminal = || Failure::configuration("no password, and no terminal to ask for it").hint(otherwise);
     if !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() {
         return Err(no_terminal());
     }

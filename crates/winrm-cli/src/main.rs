@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod ping;
 mod printer;
+mod proxy;
 mod run;
 mod serve;
 

@@ -9,8 +9,9 @@ use crate::client::Client;
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::error::{Error, ErrorKind};
 use crate::kerberos::Kerberos;
+use crate::proxy::Proxy;
 use crate::session::{Session, new_id};
-use crate::tls::{CertificateCheck, Tls};
+use crate::tls::{CertificateCheck, Tls, TlsSettings, TlsVersion};
 use crate::transport::{Encryption, Transport};
 
 /// What a [`Client`] is made of.
@@ -20,6 +21,8 @@ use crate::transport::{Encryption, Transport};
 /// | transport | [`Transport::Negotiate`] |
 /// | encryption | [`Encryption::Auto`] |
 /// | certificates | [`CertificateCheck::System`] |
+/// | versions and ciphers of TLS | from 1.2 on, OpenSSL's choice |
+/// | proxy | none |
 /// | connect timeout | 15 s |
 /// | read timeout, operation timeout | 30 s, 20 s |
 /// | locale | `en-US` |
@@ -40,7 +43,8 @@ pub(crate) struct Settings {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) transport: Transport,
     pub(crate) encryption: Encryption,
-    pub(crate) certificates: CertificateCheck,
+    pub(crate) tls: TlsSettings,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) server_name: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
@@ -61,7 +65,8 @@ impl ClientBuilder {
                 credentials: None,
                 transport: Transport::default(),
                 encryption: Encryption::default(),
-                certificates: CertificateCheck::default(),
+                tls: TlsSettings::default(),
+                proxy: None,
                 server_name: None,
                 connect_timeout: Duration::from_secs(15),
                 read_timeout: Duration::from_secs(30),
@@ -95,7 +100,38 @@ impl ClientBuilder {
 
     /// Which certificates of a host are accepted.
     pub fn certificates(mut self, certificates: CertificateCheck) -> Self {
-        self.settings.certificates = certificates;
+        self.settings.tls.check = certificates;
+        self
+    }
+
+    /// The lowest version of TLS, 1.2 where nothing is said. With TLS 1.0 or 1.1 OpenSSL's security level becomes 0 for the
+    /// connections of this client, which allows weak keys and signatures as well: for old hosts in a trusted network.
+    pub fn tls_minimum(mut self, version: TlsVersion) -> Self {
+        self.settings.tls.minimum = version;
+        self
+    }
+
+    /// The highest version of TLS; any where nothing is said.
+    pub fn tls_maximum(mut self, version: TlsVersion) -> Self {
+        self.settings.tls.maximum = Some(version);
+        self
+    }
+
+    /// The ciphers of TLS by OpenSSL's names, separated by colons: a list as of `openssl ciphers` for versions up to 1.2
+    /// (`ECDHE-RSA-AES256-SHA384`, `DEFAULT@SECLEVEL=1`), and suites of TLS 1.3, which begin with `TLS_`. A kind of which
+    /// none is named keeps OpenSSL's own choice.
+    pub fn ciphers(mut self, ciphers: impl Into<String>) -> Self {
+        self.settings.tls.ciphers = Some(ciphers.into());
+        self
+    }
+
+    /// The proxy that connections go through. Nothing is taken from the environment unless it is asked: see
+    /// [`Proxy::from_environment`].
+    ///
+    /// The proxy is asked for a tunnel (CONNECT), so that TLS and authentication reach from end to end. With Basic over http,
+    /// where there is nothing to keep together, requests are handed to the proxy instead.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.settings.proxy = Some(proxy);
         self
     }
 
@@ -168,7 +204,7 @@ impl ClientBuilder {
         settings.check(&endpoint)?;
         let tls = match endpoint.scheme() {
             Scheme::Http => None,
-            Scheme::Https => Some(Tls::new(&settings.certificates)?),
+            Scheme::Https => Some(Tls::new(settings.tls.clone())?),
         };
         let mut header = RequestHeader::new(endpoint.url_for_host());
         header.session_id = Some(format!("uuid:{}", new_id()));

@@ -1,11 +1,10 @@
-//! One HTTP/1.1 connection: made, and used for one request after the other.
+//! One HTTP/1.1 connection, used for one request after the other.
 //!
 //! hyper's half that does the work is polled by whoever waits for an answer, so that a request costs no task and no
 //! thread's wake-up, and dropping a request in the middle closes its connection.
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,177 +15,18 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, timeout_at};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_openssl::SslStream;
 
-use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind};
-use crate::tls::Tls;
+use crate::tls::Secured;
 
-/// Makes connections to one host.
-#[derive(Debug)]
-pub(crate) struct Dialer {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) tls: Option<Tls>,
-    pub(crate) server_name: Option<String>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) retries: u32,
-}
-
-/// How long an address may be silent before the next one is tried beside it (RFC 8305, 5).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-
-/// The pause before a connection is tried again; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-
-impl Dialer {
-    /// Makes a connection, with TLS where the endpoint asks for it.
-    pub(crate) async fn dial(&self, number: u64) -> Result<Connection, Error> {
-        let deadline = Instant::now() + self.connect_timeout;
-        let (host, port, limit) = (self.endpoint.host(), self.endpoint.port(), self.connect_timeout);
-        let (tcp, address) = timeout_at(deadline, self.tcp()).await.unwrap_or_else(|_| {
-            let message = format!("no connection to {host} port {port} within {limit:?}");
-            Err(Error::new(ErrorKind::Connect, message).with_hint("the host is down, or a firewall drops what is sent to this port"))
-        })?;
-        timeout_at(deadline, self.secure(tcp, address, number)).await.unwrap_or_else(|_| {
-            let message = format!("{host} port {port} took the connection and did not finish TLS within {limit:?}");
-            Err(Error::new(ErrorKind::Connect, message)
-                .with_hint("the host hangs, or what listens there waits for something else than TLS"))
-        })
-    }
-
-    async fn secure(&self, tcp: TcpStream, address: SocketAddr, number: u64) -> Result<Connection, Error> {
-        // Requests go out in one piece and wait for an answer: nothing is gained by waiting for more.
-        let _ = tcp.set_nodelay(true);
-        let probe = SockRef::from(&tcp).try_clone().map_err(|error| self.unreachable(error))?;
-        let (stream, certificate) = match &self.tls {
-            None => (Stream::Plain(tcp), None),
-            Some(tls) => {
-                let name = self.server_name.as_deref().unwrap_or_else(|| self.endpoint.host());
-                let secured = tls.handshake(tcp, name).await?;
-                (Stream::Tls(Box::new(secured.stream)), Some(secured.certificate))
-            }
-        };
-        let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
-        let (sender, driver) =
-            handshake.map_err(|error| Error::new(ErrorKind::Connect, "the connection broke at once").with_source(error))?;
-        tracing::info!(connection = number, %address, tls = certificate.is_some(), "connected");
-        Ok(Connection {
-            sender,
-            driver: Box::pin(driver),
-            driver_ended: false,
-            probe,
-            certificate,
-            number,
-        })
-    }
-
-    async fn tcp(&self) -> Result<(TcpStream, SocketAddr), Error> {
-        let mut pause = FIRST_PAUSE;
-        let mut left = self.retries;
-        loop {
-            let name = self.endpoint.resolver_name();
-            let addresses = tokio::net::lookup_host((name.as_str(), self.endpoint.port()))
-                .await
-                .map_err(|error| {
-                    Error::new(ErrorKind::Resolve, format!("the name {name} has no address"))
-                        .with_hint("is the name written correctly, and does this machine's resolver know it?")
-                        .with_source(error)
-                })?;
-            let error = match race(alternating(addresses.collect())).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => error,
-            };
-            let transient = matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
-            );
-            if left == 0 || !transient {
-                return Err(self.unreachable(error));
-            }
-            left -= 1;
-            tracing::debug!(%error, ?pause, "connection refused, trying again");
-            sleep(pause).await;
-            pause *= 2;
-        }
-    }
-
-    fn unreachable(&self, error: io::Error) -> Error {
-        let (host, port) = (self.endpoint.host(), self.endpoint.port());
-        let (message, hint) = match error.kind() {
-            io::ErrorKind::ConnectionRefused => (
-                format!("{host} refuses connections to port {port}"),
-                "is WinRM switched on there (winrm quickconfig), and is this its port (5985 http, 5986 https)?",
-            ),
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => (
-                format!("there is no way to {host} port {port}"),
-                "is this machine in the right network or VPN?",
-            ),
-            io::ErrorKind::TimedOut => (
-                format!("{host} does not answer at port {port}"),
-                "the host is down, or a firewall drops what is sent to this port",
-            ),
-            _ => (
-                format!("no connection to {host} port {port}"),
-                "is the address right, and the host up?",
-            ),
-        };
-        Error::new(ErrorKind::Connect, message).with_hint(hint).with_source(error)
-    }
-}
-
-/// Addresses of both families in turn, so that a broken family costs one pause only (RFC 8305, 4).
-fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut merged = Vec::new();
-    loop {
-        let before = merged.len();
-        merged.extend(first.next());
-        merged.extend(second.next());
-        if merged.len() == before {
-            return merged;
-        }
-    }
-}
-
-/// The first connection to be made; of several failures, the last.
-async fn race(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)> {
-    let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
-    if let [address] = addresses[..] {
-        return Ok((TcpStream::connect(address).await?, address));
-    }
-    let mut attempts = JoinSet::new();
-    let mut waiting = addresses.into_iter();
-    let mut error = none();
-    loop {
-        match waiting.next() {
-            Some(address) => {
-                attempts.spawn(async move { TcpStream::connect(address).await.map(|stream| (stream, address)) });
-            }
-            None if attempts.is_empty() => return Err(error),
-            None => {}
-        }
-        let next = async {
-            if waiting.len() == 0 {
-                std::future::pending::<()>().await;
-            }
-            sleep(NEXT_ADDRESS).await;
-        };
-        tokio::select! {
-            Some(attempt) = attempts.join_next() => match attempt {
-                Ok(Ok(connected)) => return Ok(connected),
-                Ok(Err(failure)) => error = failure,
-                Err(panic) => error = io::Error::other(panic),
-            },
-            () = next => {}
-        }
-    }
+/// What HTTP is spoken on.
+pub(crate) enum Made {
+    Plain(TcpStream),
+    Secured(Secured),
 }
 
 enum Stream {
@@ -281,6 +121,25 @@ pub(crate) struct Bounds {
 }
 
 impl Connection {
+    /// HTTP on a connection that was made, with or without TLS.
+    pub(crate) async fn begin(made: Made, probe: socket2::Socket, number: u64) -> Result<Self, Error> {
+        let (stream, certificate) = match made {
+            Made::Plain(tcp) => (Stream::Plain(tcp), None),
+            Made::Secured(secured) => (Stream::Tls(Box::new(secured.stream)), Some(secured.certificate)),
+        };
+        let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+        let (sender, driver) =
+            handshake.map_err(|error| Error::new(ErrorKind::Connect, "the connection broke at once").with_source(error))?;
+        Ok(Self {
+            sender,
+            driver: Box::pin(driver),
+            driver_ended: false,
+            probe,
+            certificate,
+            number,
+        })
+    }
+
     /// Whether the connection can take a request, as far as can be seen without sending one.
     pub(crate) fn is_usable(&mut self) -> bool {
         if self.driver_ended || self.sender.is_closed() {
@@ -368,35 +227,5 @@ impl Connection {
                 silence.as_mut().reset(Instant::now() + bounds.read_timeout);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_take_turns() {
-        let addresses = |text: &str| text.split(' ').map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
-        assert_eq!(
-            alternating(addresses("[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1 2.2.2.2:1")),
-            addresses("[::1]:1 1.1.1.1:1 [::2]:1 2.2.2.2:1 [::3]:1")
-        );
-        assert_eq!(alternating(Vec::new()), []);
-    }
-
-    #[tokio::test]
-    async fn a_refused_address_does_not_keep_from_the_next() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let open = listener.local_addr().unwrap();
-        let closed = {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            listener.local_addr().unwrap()
-        };
-        assert_eq!(race(vec![closed, open]).await.unwrap().1, open);
-        assert_eq!(
-            race(vec![closed, closed]).await.unwrap_err().kind(),
-            io::ErrorKind::ConnectionRefused
-        );
     }
 }

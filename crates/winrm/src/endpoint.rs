@@ -203,7 +203,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// Parts `host:port`; IPv6 addresses keep their brackets.
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), EndpointError> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), EndpointError> {
     if authority.starts_with('[') {
         let end = authority.find(']').ok_or_else(|| EndpointError::Host(authority.to_owned()))?;
         let (host, rest) = authority.split_at(end + 1);
@@ -220,7 +220,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), EndpointError> {
     }
 }
 
-fn read_host(text: &str) -> Result<(String, Option<String>), EndpointError> {
+pub(crate) fn read_host(text: &str) -> Result<(String, Option<String>), EndpointError> {
     let refuse = || EndpointError::Host(text.to_owned());
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if bare.is_none() && !text.contains(':') {
@@ -251,7 +251,7 @@ fn read_host(text: &str) -> Result<(String, Option<String>), EndpointError> {
     Ok((address.to_string(), zone.map(str::to_owned)))
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -6,6 +6,8 @@ use std::fmt;
 
 use winrm_proto::Fault;
 
+use crate::tls::TlsFailure;
+
 /// Something went wrong.
 ///
 /// The text says what was tried and what came back, on this level only; [`source`](StdError::source) has the rest, and
@@ -28,9 +30,9 @@ pub enum ErrorKind {
     Configuration,
     /// The host's name has no address.
     Resolve,
-    /// No connection to the host: refused, unreachable, or not made within the connect timeout.
+    /// No connection to the host: refused, unreachable, or not made within the connect timeout. Or the proxy makes none.
     Connect,
-    /// TLS failed: most often, the certificate was not accepted.
+    /// TLS failed: most often, the certificate was not accepted. See [`Error::as_tls`].
     Tls,
     /// The host did not answer within the read timeout.
     Timeout,
@@ -124,6 +126,12 @@ impl Error {
     /// The host's fault, if it answered with one.
     #[must_use]
     pub fn as_fault(&self) -> Option<&Fault> {
+        self.0.source.as_ref()?.downcast_ref()
+    }
+
+    /// What went wrong with TLS, if that is what failed.
+    #[must_use]
+    pub fn as_tls(&self) -> Option<&TlsFailure> {
         self.0.source.as_ref()?.downcast_ref()
     }
 

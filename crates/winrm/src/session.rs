@@ -21,12 +21,14 @@ use crate::answer;
 use crate::authentication::{Authentication, Tokens, authorization};
 use crate::builder::Settings;
 use crate::cleanup::Cleanups;
-use crate::connection::{Bounds, Connection, Dialer, RawAnswer, Unanswered};
+use crate::connection::{Bounds, Connection, RawAnswer, Unanswered};
+use crate::dial::Dialer;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, MayHaveRun};
 use crate::operations::refused;
 use crate::pool::Pool;
-use crate::tls::Tls;
+use crate::proxy::Route;
+use crate::tls::{self, Tls};
 
 /// The type of an envelope, as Windows writes it.
 const SOAP: &str = "application/soap+xml;charset=UTF-8";
@@ -143,7 +145,8 @@ enum Exchanged {
 impl Session {
     pub(crate) fn new(endpoint: Endpoint, settings: Settings, tls: Option<Tls>, header: RequestHeader) -> Result<Self, Error> {
         let refuse = |message: String| Error::new(ErrorKind::Configuration, message);
-        let path = Uri::try_from(endpoint.path())
+        let route = Route::new(&endpoint, &settings);
+        let path = Uri::try_from(route.target(&endpoint))
             .map_err(|error| refuse(format!("the path {:?} can't be used", endpoint.path())).with_source(error))?;
         let authority = HeaderValue::try_from(endpoint.authority())
             .map_err(|error| refuse(format!("the host {:?} can't be used", endpoint.host())).with_source(error))?;
@@ -155,6 +158,9 @@ impl Session {
             header::USER_AGENT,
             HeaderValue::from_static(concat!("winrm-rust/", env!("CARGO_PKG_VERSION"))),
         );
+        if let Some(credentials) = route.forwarded_credentials()? {
+            headers.insert(header::PROXY_AUTHORIZATION, credentials);
+        }
         let envelope = header.max_envelope_size as usize;
         Ok(Self {
             url: endpoint.url_for_host(),
@@ -171,6 +177,7 @@ impl Session {
                 endpoint,
                 tls,
                 server_name: settings.server_name,
+                route,
                 connect_timeout: settings.connect_timeout,
                 retries: settings.retries,
             },
@@ -343,6 +350,9 @@ impl Session {
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(self.unauthorized(&answer));
         }
+        if let Some(refusal) = self.dialer.route.refusal(&answer, &self.dialer.endpoint) {
+            return Err(refusal);
+        }
         let mut envelope = None;
         if let Security::Sealed { sealer, protocol } = &mut channel.security {
             envelope = open_sealed(sealer, *protocol, &mut answer, &self.limits).map_err(|error| {
@@ -378,6 +388,11 @@ impl Session {
 
     fn unanswered(&self, action: &str, failure: Unanswered) -> Error {
         let url = &self.url;
+        if let (Some(tls), Unanswered::NotSent(error) | Unanswered::Lost(error)) = (&self.dialer.tls, &failure)
+            && let Some(refused) = tls::refused_later(self.dialer.server_name(), error, tls.is_certified())
+        {
+            return refused;
+        }
         match failure {
             Unanswered::NotSent(error) => Error::new(
                 ErrorKind::Closed,
@@ -387,7 +402,7 @@ impl Session {
             Unanswered::Lost(error) if error.is_parse() => {
                 let message = format!("{url} answered with something that is not HTTP");
                 Error::new(ErrorKind::NotWinRm, message)
-                    .with_hint("another service listens there, or the port is for https")
+                    .with_hint("another service listens there, or the port is for https: is the scheme right?")
                     .with_source(error)
                     .at_least(MayHaveRun::Unknown)
             }

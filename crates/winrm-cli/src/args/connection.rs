@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::seconds;
+use super::{ProxyArguments, TlsArguments, seconds};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheme {
@@ -50,7 +50,7 @@ pub(crate) struct ConnectionArguments {
     /// The service's path
     #[arg(long)]
     pub(crate) path: Option<String>,
-    /// Trust the certificate authorities of this PEM file or folder instead of the system's
+    /// Trust the certificate authorities of this PEM file or folder instead of the system's (SSL_CERT_FILE, SSL_CERT_DIR)
     #[arg(long, value_name = "PATH", group = "certificate")]
     pub(crate) ca: Option<PathBuf>,
     /// Trust exactly the certificate with this SHA-256 fingerprint (64 hexadecimal digits, colons allowed)
@@ -77,6 +77,10 @@ pub(crate) struct ConnectionArguments {
     /// Don't bind NTLM and Kerberos to the TLS connection: whoever sits in between can use them
     #[arg(long)]
     pub(crate) no_cbt: bool,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArguments,
     #[command(flatten)]
     pub(crate) kerberos: KerberosArguments,
 }

@@ -8,11 +8,13 @@ mod connection;
 mod ping;
 mod run;
 mod serve;
+mod tls;
 
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use ping::PingArguments;
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
+pub(crate) use tls::{ProxyArguments, TlsArguments};
 
 /// Run commands on Windows hosts over Windows Remote Management (WinRM), or serve it.
 #[derive(Debug, Parser)]
@@ -134,8 +136,10 @@ mod tests {
             [
                 "ask_pass",
                 "connection_password_file",
+                "proxy_password_file",
                 "ask_pass",
                 "connection_password_file",
+                "proxy_password_file",
                 "password_file"
             ]
         );
