@@ -1,8 +1,12 @@
-//! Just enough of DER (ITU-T X.690) to read and write SPNEGO tokens and to find the signature algorithm of a
-//! certificate: definite lengths of at most four bytes, low tag numbers, every length checked against its container.
+//! Just enough of DER (ITU-T X.690) to read and write the tokens of SPNEGO and CredSSP and to find the signature algorithm
+//! of a certificate: definite lengths of at most four bytes, low tag numbers, every length checked against its container.
 
 /// Tag of a `SEQUENCE`.
 pub(crate) const SEQUENCE: u8 = 0x30;
+/// Tag of an `INTEGER`.
+pub(crate) const INTEGER: u8 = 0x02;
+/// Tag of a `BIT STRING`.
+pub(crate) const BIT_STRING: u8 = 0x03;
 /// Tag of an `OBJECT IDENTIFIER`.
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 /// Tag of an `OCTET STRING`.
@@ -40,6 +44,12 @@ pub enum DerError {
         expected: u8,
         /// The tag that stands there.
         found: u8,
+    },
+    /// An `INTEGER` without bytes, not in its shortest form, or greater than those that occur here.
+    #[error("the DER integer at byte {at} is malformed or too great")]
+    Integer {
+        /// Byte offset of the integer's content.
+        at: usize,
     },
     /// Bytes after the end of what should be the last element.
     #[error("bytes follow the end of the DER value, at byte {at}")]
@@ -131,6 +141,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes an `INTEGER` of at most five bytes: what 32 bits hold, with and without sign.
+    pub(crate) fn integer(&mut self) -> Result<i64, DerError> {
+        let content = self.element(INTEGER)?;
+        let malformed = DerError::Integer { at: content.at };
+        let bytes = content.remaining();
+        // The shortest form is demanded: X.690 8.3.2.
+        let shortest = !matches!(bytes, [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]);
+        let (&first, _) = bytes.split_first().filter(|_| shortest && bytes.len() <= 5).ok_or(malformed)?;
+        let sign = if first & 0x80 == 0 { 0 } else { -1 };
+        Ok(bytes.iter().fold(sign, |value, &byte| value << 8 | i64::from(byte)))
+    }
+
     /// Makes sure that nothing is left.
     pub(crate) fn finish(self) -> Result<(), DerError> {
         if self.rest.is_empty() {
@@ -158,6 +180,14 @@ pub(crate) fn write(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         out.extend_from_slice(part);
     }
     out
+}
+
+/// An `INTEGER` in its shortest form.
+pub(crate) fn write_integer(value: i32) -> Vec<u8> {
+    let bytes = value.to_be_bytes();
+    let superfluous = |at: usize| matches!((bytes[at], bytes[at + 1]), (0, 0..=0x7f) | (0xff, 0x80..));
+    let skipped = (0..3).take_while(|&at| superfluous(at)).count();
+    write(INTEGER, &[&bytes[skipped..]])
 }
 
 #[cfg(test)]
@@ -189,7 +219,30 @@ mod tests {
         assert_eq!(inner.finish(), Err(DerError::Trailing { at: 2 }));
     }
 
+    #[test]
+    fn integers_have_one_form() {
+        for (bytes, value) in [
+            (&[2, 1, 0][..], 0),
+            (&[2, 1, 6], 6),
+            (&[2, 1, 0xff], -1),
+            (&[2, 2, 0, 0x80], 128),
+            (&[2, 4, 0xc0, 0, 0, 0x6d], -0x3fff_ff93),
+        ] {
+            assert_eq!(Reader::new(bytes).integer(), Ok(i64::from(value)));
+            assert_eq!(write_integer(value), bytes);
+        }
+        assert_eq!(Reader::new(&[2, 5, 0, 0xc0, 0, 0, 0x6d]).integer(), Ok(0xc000_006d));
+        for bytes in [&[2, 0][..], &[2, 2, 0, 6], &[2, 2, 0xff, 0x80], &[2, 6, 1, 0, 0, 0, 0, 0]] {
+            assert_eq!(Reader::new(bytes).integer(), Err(DerError::Integer { at: 2 }), "{bytes:02x?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn integers_read_back(value in any::<i32>()) {
+            prop_assert_eq!(Reader::new(&write_integer(value)).integer(), Ok(i64::from(value)));
+        }
+
         #[test]
         fn what_is_written_reads_back(content in proptest::collection::vec(any::<u8>(), 0..70_000)) {
             let bytes = write(OCTET_STRING, &[&content, b"x"]);

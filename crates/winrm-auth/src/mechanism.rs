@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::sealer::Sealer;
-use crate::{ChannelBinding, kerberos, ntlm, spnego};
+use crate::{ChannelBinding, Credentials, credssp, kerberos, ntlm, spnego};
 
-/// One side of one authentication: an initiator or an acceptor of NTLM, Kerberos or SPNEGO.
+/// One side of one authentication: an initiator or an acceptor of NTLM, Kerberos, SPNEGO or CredSSP.
 ///
 /// A machine is `Send`, so that one that may block (Kerberos asks the KDC) can be moved off the async threads.
 pub trait TokenMachine: Send {
@@ -16,8 +16,13 @@ pub trait TokenMachine: Send {
     /// After an error the machine is of no further use.
     fn step(&mut self, input: &[u8]) -> Result<Step, Error>;
 
-    /// The mechanism whose tokens these are. For SPNEGO: the one chosen or tried so far.
+    /// The mechanism whose tokens these are. For SPNEGO, and CredSSP around it: the one chosen or tried so far.
     fn mechanism(&self) -> Mechanism;
+
+    /// After a step that failed: a last token that tells the peer why, where the mechanism has one.
+    fn farewell(&mut self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What follows from a token.
@@ -38,7 +43,7 @@ pub enum Step {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SecurityContext {
-    /// The mechanism that was used.
+    /// The mechanism that was used; for CredSSP, the one inside.
     pub mechanism: Mechanism,
     /// Encrypts and decrypts the messages of the connection.
     pub sealer: Sealer,
@@ -48,6 +53,8 @@ pub struct SecurityContext {
     pub channel_bound: bool,
     /// What became of the client's ticket; Kerberos only.
     pub delegation: kerberos::Delegation,
+    /// The name and password that a client has handed over, not checked; acceptors of CredSSP only.
+    pub delegated_credentials: Option<Box<Credentials>>,
 }
 
 impl SecurityContext {
@@ -58,6 +65,7 @@ impl SecurityContext {
             peer,
             channel_bound,
             delegation: kerberos::Delegation::None,
+            delegated_credentials: None,
         }
     }
 }
@@ -146,6 +154,9 @@ pub enum Error {
     /// The negotiation of the mechanism has failed.
     #[error("the negotiation of the authentication failed")]
     Spnego(#[from] spnego::SpnegoError),
+    /// CredSSP has failed.
+    #[error("the delegation of credentials (CredSSP) failed")]
+    CredSsp(#[from] credssp::CredSspError),
     /// A token before the first, after the last, or after a failure.
     #[error("a token was given to an authentication that expects none")]
     OutOfTurn,

@@ -1,4 +1,4 @@
-//! HTTP bodies with an encrypted message: `multipart/encrypted`, [MS-WSMV] 2.2.9.1.
+//! HTTP bodies with an encrypted message: `multipart/encrypted`, and `multipart/x-multi-encrypted` for several, [MS-WSMV] 2.2.9.1.
 //!
 //! ```text
 //! --Encrypted Boundary
@@ -11,11 +11,15 @@
 //!
 //! It isn't quite MIME: no empty line ends the headers, no line break precedes a boundary, and the sealed bytes can
 //! contain the boundary, so that they have to be taken by their length.
+//!
+//! CredSSP cuts what is longer than a TLS record, 16,384 bytes, into several such pairs of parts, and puts into each the length of
+//! the record's trailer and then the record.
 
 use std::fmt;
 use std::ops::Range;
 
 use crate::challenge::Scheme;
+use crate::credssp::CredSspSealer;
 use crate::sealer::{SealError, Sealer};
 
 const BOUNDARY: &str = "Encrypted Boundary";
@@ -65,6 +69,16 @@ impl Protocol {
         }
     }
 
+    /// The value of the header `Content-Type` of a body with a plain text of `length` bytes.
+    pub const fn content_type_for(self, length: usize) -> &'static str {
+        match self {
+            Self::CredSsp if length > CredSspSealer::RECORD => {
+                "multipart/x-multi-encrypted;protocol=\"application/HTTP-CredSSP-session-encrypted\";boundary=\"Encrypted Boundary\""
+            }
+            _ => self.content_type(),
+        }
+    }
+
     fn from_media_type(media_type: &str) -> Option<Self> {
         [Self::Spnego, Self::Kerberos, Self::CredSsp]
             .into_iter()
@@ -86,20 +100,18 @@ pub fn is_sealed(content_type: &str) -> bool {
 }
 
 /// Builds a body around `payload`, whose own type is `original_type` (`application/soap+xml;charset=UTF-8`), and
-/// seals it where it then stands. Send it with [`Protocol::content_type`].
+/// seals it where it then stands. Send it with [`Protocol::content_type_for`] the payload's length.
 ///
 /// # Errors
 /// What the sealer says.
 pub fn seal(sealer: &mut Sealer, protocol: Protocol, original_type: &str, payload: &[u8]) -> Result<Vec<u8>, SealError> {
+    if let Sealer::CredSsp(sealer) = sealer {
+        return seal_records(sealer, protocol, original_type, payload);
+    }
     let layout = sealer.layout(payload.len())?;
     let sealed_length = payload.len() + layout.padding;
-    let headers = format!(
-        "--{BOUNDARY}\r\n\tContent-Type: {protocol}\r\n\
-         \tOriginalContent: type={original_type};Length={sealed_length}\r\n\
-         --{BOUNDARY}\r\n\tContent-Type: {OCTET_STREAM}\r\n"
-    );
-    let end = "--Encrypted Boundary--\r\n";
-    let mut body = Vec::with_capacity(headers.len() + 4 + layout.signature + sealed_length + end.len());
+    let headers = headers(protocol, original_type, sealed_length);
+    let mut body = Vec::with_capacity(headers.len() + 4 + layout.signature + sealed_length + END.len());
     body.extend_from_slice(headers.as_bytes());
     body.extend_from_slice(&(layout.signature as u32).to_le_bytes());
     let start = body.len();
@@ -109,7 +121,38 @@ pub fn seal(sealer: &mut Sealer, protocol: Protocol, original_type: &str, payloa
     let (signature, rest) = body[start..].split_at_mut(layout.signature);
     let (data, padding) = rest.split_at_mut(payload.len());
     sealer.seal_in_place(signature, data, padding)?;
-    body.extend_from_slice(end.as_bytes());
+    body.extend_from_slice(END);
+    Ok(body)
+}
+
+/// What ends a body.
+const END: &[u8] = b"--Encrypted Boundary--\r\n";
+
+/// What stands in front of a sealed message.
+fn headers(protocol: Protocol, original_type: &str, length: usize) -> String {
+    format!(
+        "--{BOUNDARY}\r\n\tContent-Type: {protocol}\r\n\
+         \tOriginalContent: type={original_type};Length={length}\r\n\
+         --{BOUNDARY}\r\n\tContent-Type: {OCTET_STREAM}\r\n"
+    )
+}
+
+/// A pair of parts for each record.
+fn seal_records(sealer: &mut CredSspSealer, protocol: Protocol, original_type: &str, payload: &[u8]) -> Result<Vec<u8>, SealError> {
+    if payload.is_empty() {
+        return Err(SealError::Empty);
+    }
+    // Beyond the payload: headers of less than 200 bytes and a record's own, which are less than 100.
+    let pieces = payload.len().div_ceil(CredSspSealer::RECORD);
+    let mut body = Vec::with_capacity(payload.len() + pieces * (original_type.len() + 300) + END.len());
+    for piece in payload.chunks(CredSspSealer::RECORD) {
+        body.extend_from_slice(headers(protocol, original_type, piece.len()).as_bytes());
+        let at = body.len();
+        body.extend_from_slice(&[0; 4]);
+        let trailer = sealer.seal_record(piece, &mut body)?;
+        body[at..at + 4].copy_from_slice(&(trailer as u32).to_le_bytes());
+    }
+    body.extend_from_slice(END);
     Ok(body)
 }
 
@@ -140,7 +183,13 @@ pub fn open(sealer: &mut Sealer, content_type: &str, body: &mut [u8], limit: usi
             return Err(SealedBodyError::TooLarge { limit });
         }
         let start = part.message.start;
-        let found = sealer.unseal_in_place(part.signature, &mut body[part.message])?;
+        let found = sealer.unseal_in_place(part.signature.min(part.message.len()), &mut body[part.message])?;
+        if protocol == Protocol::CredSsp && found.len() != part.length {
+            return Err(SealedBodyError::Length {
+                stated: part.length,
+                found: found.len(),
+            });
+        }
         let found = start + found.start..start + found.end;
         if index == 0 {
             (plain, original_type) = (found, part.original_type);
@@ -286,6 +335,14 @@ pub enum SealedBodyError {
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
+    },
+    /// A plain text of another length than the body states.
+    #[error("a message of the encrypted body has {found} bytes of plain text, not {stated}")]
+    Length {
+        /// The length that the body states, in bytes.
+        stated: usize,
+        /// The length it has.
+        found: usize,
     },
     /// The message can't be decrypted.
     #[error("the encrypted body can't be decrypted")]

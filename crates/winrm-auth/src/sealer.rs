@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use crate::{kerberos, ntlm};
+use crate::{credssp, kerberos, ntlm};
 
 /// Encrypts outgoing and decrypts incoming messages of one connection, each direction in its own order.
 ///
-/// A sealed message is a signature followed by the sealed bytes, which are as long as the plain text plus padding.
+/// A sealed message is a signature followed by the sealed bytes, which are as long as the plain text plus padding. CredSSP is
+/// different: its messages are TLS records.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Sealer {
@@ -14,6 +15,8 @@ pub enum Sealer {
     Ntlm(Box<ntlm::NtlmSealer>),
     /// RFC 4121 section 4.2.
     Kerberos(Box<kerberos::KerberosSealer>),
+    /// [MS-WSMV] 2.2.9.1.3.
+    CredSsp(Box<credssp::CredSspSealer>),
 }
 
 /// How many bytes a sealed message has beside the plain text.
@@ -29,11 +32,12 @@ impl Sealer {
     /// The layout of the next message to be sealed, for a plain text of `length` bytes.
     ///
     /// # Errors
-    /// [`SealError::NotNegotiated`] if the context has no encryption.
+    /// [`SealError::NotNegotiated`] if the context has no encryption; [`SealError::Records`] for CredSSP.
     pub fn layout(&self, length: usize) -> Result<SealLayout, SealError> {
         match self {
             Self::Ntlm(sealer) => sealer.layout(length),
             Self::Kerberos(sealer) => sealer.layout(length),
+            Self::CredSsp(_) => Err(SealError::Records),
         }
     }
 
@@ -54,11 +58,12 @@ impl Sealer {
                 sealer.seal_in_place(signature, data)
             }
             Self::Kerberos(sealer) => sealer.seal_in_place(signature, data, padding),
+            Self::CredSsp(_) => Err(SealError::Records),
         }
     }
 
     /// Checks and decrypts a sealed message (`signature_length` bytes of signature, then the sealed bytes) where it
-    /// stands, and tells where in `message` the plain text is.
+    /// stands, and tells where in `message` the plain text is. For CredSSP the length says nothing: the records know theirs.
     ///
     /// # Errors
     /// See [`SealError`]. Any error means that the connection can't be used further.
@@ -74,14 +79,31 @@ impl Sealer {
                 Ok(signature_length..length)
             }
             Self::Kerberos(sealer) => sealer.unseal_in_place(message),
+            Self::CredSsp(sealer) => sealer.unseal_in_place(message),
         }
     }
 
-    /// Seals a copy of `plain`: signature, sealed bytes and padding in one.
+    /// The same for a message whose signature has the length that the mechanism gives it.
+    pub(crate) fn unseal(&mut self, message: &mut [u8]) -> Result<Range<usize>, SealError> {
+        let signature = match self {
+            Self::Ntlm(_) => self.layout(0)?.signature,
+            Self::Kerberos(_) | Self::CredSsp(_) => 0,
+        };
+        self.unseal_in_place(signature, message)
+    }
+
+    /// Seals a copy of `plain`: signature, sealed bytes and padding in one; for CredSSP as many records as it takes.
     ///
     /// # Errors
-    /// As [`seal_in_place`](Self::seal_in_place).
+    /// See [`SealError`].
     pub fn seal(&mut self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        if let Self::CredSsp(sealer) = self {
+            let mut records = Vec::with_capacity(plain.len() + 64);
+            for piece in plain.chunks(credssp::CredSspSealer::RECORD) {
+                sealer.seal_record(piece, &mut records)?;
+            }
+            return Ok(records);
+        }
         let layout = self.layout(plain.len())?;
         let mut message = vec![0; layout.signature + plain.len() + layout.padding];
         let (signature, rest) = message.split_at_mut(layout.signature);
@@ -99,6 +121,7 @@ impl Sealer {
         match self {
             Self::Ntlm(sealer) => sealer.sign(message).map(Vec::from),
             Self::Kerberos(sealer) => sealer.sign(message),
+            Self::CredSsp(_) => Err(SealError::NotNegotiated("signatures")),
         }
     }
 
@@ -110,6 +133,7 @@ impl Sealer {
         match self {
             Self::Ntlm(sealer) => sealer.verify(message, signature),
             Self::Kerberos(sealer) => sealer.verify(message, signature),
+            Self::CredSsp(_) => Err(SealError::NotNegotiated("signatures")),
         }
     }
 
@@ -118,6 +142,7 @@ impl Sealer {
         match self {
             Self::Ntlm(sealer) => sealer.sign_mechanism_list(list).map(Vec::from),
             Self::Kerberos(sealer) => sealer.sign(list),
+            Self::CredSsp(_) => Err(SealError::NotNegotiated("signatures")),
         }
     }
 
@@ -126,6 +151,7 @@ impl Sealer {
         match self {
             Self::Ntlm(sealer) => sealer.verify_mechanism_list(list, signature),
             Self::Kerberos(sealer) => sealer.verify(list, signature),
+            Self::CredSsp(_) => Err(SealError::NotNegotiated("signatures")),
         }
     }
 }
@@ -165,6 +191,15 @@ pub enum SealError {
     /// The Kerberos library refuses the message.
     #[error("the Kerberos library refuses a sealed message")]
     Kerberos(#[source] winrm_gssapi::Error),
+    /// TLS refuses the message; OpenSSL's reason.
+    #[error("TLS refuses a sealed message: {0}")]
+    Tls(String),
+    /// A message that is a TLS record has no room for one in place.
+    #[error("messages of CredSSP are TLS records, which are not sealed in place")]
+    Records,
+    /// A TLS record without content.
+    #[error("a sealed message is empty")]
+    Empty,
     /// An earlier message could not be opened.
     #[error("an earlier sealed message was refused")]
     Broken,

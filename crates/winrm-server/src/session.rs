@@ -237,7 +237,7 @@ impl Session {
             Ok(sealed) => {
                 let mut response = Response::new(Full::new(Bytes::from(sealed)));
                 *response.status_mut() = answer.status;
-                let content_type = HeaderValue::from_static(protocol.content_type());
+                let content_type = HeaderValue::from_static(protocol.content_type_for(answer.envelope.len()));
                 response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
@@ -284,7 +284,9 @@ impl Session {
 
     async fn read_body(&self, mut body: Incoming) -> Result<Vec<u8>, NoBody> {
         let quotas = &self.service.settings.quotas;
-        let limit = quotas.max_envelope_bytes().saturating_add(SEAL_OVERHEAD);
+        let limit = quotas.max_envelope_bytes();
+        // CredSSP adds less than 300 bytes to each 16,384.
+        let limit = limit.saturating_add(limit / 32).saturating_add(SEAL_OVERHEAD);
         let hint = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if hint > limit {
             return Err(NoBody::TooLarge);

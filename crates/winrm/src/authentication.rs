@@ -3,13 +3,15 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use winrm_auth::credssp::{CredSspInitiator, InitiatorTls};
 use winrm_auth::kerberos::{KerberosError, KerberosInitiator};
 use winrm_auth::kinit::KinitError;
 use winrm_auth::ntlm::{NtlmEntropy, NtlmInitiator};
 use winrm_auth::spnego::SpnegoInitiator;
-use winrm_auth::{Authorization, ChannelBinding, Credentials, Scheme, Step, TokenMachine, basic};
+use winrm_auth::{Authorization, ChannelBinding, Credentials, Mechanism, Scheme, Step, TokenMachine, basic};
 
 use crate::builder::Settings;
+use crate::credssp::{CredSsp, CredSspMechanism};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind};
 use crate::kerberos::Kerberos;
@@ -31,6 +33,9 @@ pub(crate) struct Tokens {
     transport: Transport,
     credentials: Option<Credentials>,
     kerberos: Kerberos,
+    credssp: CredSsp,
+    /// The client's side of the TLS inside CredSSP, if that is the transport.
+    inner_tls: Option<InitiatorTls>,
     host: String,
     bind: bool,
     /// Whether messages are sealed once the tokens are exchanged.
@@ -48,11 +53,13 @@ impl Authentication {
         let clear_text = endpoint.scheme() == crate::Scheme::Http;
         match (settings.transport, &settings.credentials) {
             (Transport::Basic, Some(credentials)) => Self::basic(credentials),
-            (Transport::Basic | Transport::Ntlm, None) => Ok(Self::None),
+            (Transport::Basic | Transport::Ntlm | Transport::CredSsp, None) => Ok(Self::None),
             (transport, credentials) => Ok(Self::Tokens(Box::new(Tokens {
                 transport,
                 credentials: credentials.clone(),
                 kerberos: settings.kerberos.clone(),
+                credssp: settings.credssp.clone(),
+                inner_tls: inner_tls(settings)?,
                 host: endpoint.host().to_owned(),
                 bind: settings.channel_binding,
                 seals: match settings.encryption {
@@ -110,6 +117,7 @@ impl Tokens {
         match self.transport {
             Transport::Ntlm => &[Scheme::Negotiate, Scheme::Ntlm],
             Transport::Kerberos => &[Scheme::Negotiate, Scheme::Kerberos],
+            Transport::CredSsp => &[Scheme::CredSsp],
             _ => &[Scheme::Negotiate],
         }
     }
@@ -117,6 +125,8 @@ impl Tokens {
     /// Makes a machine for a connection and lets it begin. Kerberos asks its KDC for that, so it runs on a thread of its own.
     pub(crate) async fn begin(&self, certificate: Option<&[u8]>) -> Result<Begun, Error> {
         let binding = match certificate {
+            // Inside CredSSP there is another TLS, and what binds the authentication to that.
+            _ if self.transport == Transport::CredSsp => None,
             Some(certificate) if self.bind => Some(ChannelBinding::from_certificate_der(certificate).map_err(|error| {
                 Error::new(ErrorKind::Tls, "the host's certificate can't be read for channel binding").with_source(error)
             })?),
@@ -141,6 +151,46 @@ impl Tokens {
                 step,
             });
         }
+        if self.transport == Transport::CredSsp {
+            return self.begin_credssp();
+        }
+        let mut machine = self.spnego(binding)?;
+        let step = machine.step(&[]).map_err(|error| self.failed(error))?;
+        self.log_skipped(machine.skipped());
+        tracing::debug!(host = %self.host, mechanism = %machine.mechanism(), "negotiation begun");
+        Ok(Begun {
+            machine: Box::new(machine),
+            step,
+        })
+    }
+
+    fn begin_credssp(&self) -> Result<Begun, Error> {
+        let (Some(credentials), Some(tls)) = (&self.credentials, &self.inner_tls) else {
+            return Err(no_credentials());
+        };
+        let inner = match self.credssp.inner() {
+            CredSspMechanism::Auto => self.spnego(None)?,
+            CredSspMechanism::Ntlm => SpnegoInitiator::new(vec![Box::new(self.ntlm(None)?)]),
+            CredSspMechanism::Kerberos => {
+                let machine = self.kerberos(None).map_err(|error| error.into_error(&self.host))?;
+                SpnegoInitiator::new(vec![Box::new(machine)])
+            }
+        };
+        let mut nonce = [0; 32];
+        random(&mut nonce)?;
+        let machine = CredSspInitiator::new(tls.clone(), inner, credentials.clone(), nonce);
+        let mut machine = machine.minimum_version(self.credssp.least_version());
+        let step = machine.step(&[]).map_err(|error| self.failed(error))?;
+        self.log_skipped(machine.skipped());
+        tracing::debug!(host = %self.host, mechanism = %machine.mechanism(), "CredSSP begun");
+        Ok(Begun {
+            machine: Box::new(machine),
+            step,
+        })
+    }
+
+    /// Kerberos, if it is worth trying, and NTLM.
+    fn spnego(&self, binding: Option<ChannelBinding>) -> Result<SpnegoInitiator, Error> {
         let mut machines: Vec<Box<dyn TokenMachine>> = Vec::new();
         let mut missing = None;
         if self.kerberos.is_worth_trying(self.credentials.as_ref()) {
@@ -159,28 +209,21 @@ impl Tokens {
             (None, Some(error)) => return Err(error),
             (None, None) => {}
         }
-        let mut machine = SpnegoInitiator::new(machines);
-        let step = machine.step(&[]).map_err(|error| self.failed(error))?;
-        for (mechanism, error) in machine.skipped() {
+        Ok(SpnegoInitiator::new(machines))
+    }
+
+    fn log_skipped(&self, skipped: &[(Mechanism, winrm_auth::Error)]) {
+        for (mechanism, error) in skipped {
             tracing::info!(host = %self.host, %mechanism, %error, "mechanism left out");
         }
-        tracing::debug!(host = %self.host, mechanism = %machine.mechanism(), "negotiation begun");
-        Ok(Begun {
-            machine: Box::new(machine),
-            step,
-        })
     }
 
     fn ntlm(&self, binding: Option<ChannelBinding>) -> Result<NtlmInitiator, Error> {
-        let credentials = self
-            .credentials
-            .clone()
-            .ok_or_else(|| Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"))?;
-        let mut random = [0; 24];
-        openssl::rand::rand_bytes(&mut random)
-            .map_err(|error| Error::new(ErrorKind::Configuration, "this machine has no random numbers").with_source(error))?;
+        let credentials = self.credentials.clone().ok_or_else(no_credentials)?;
+        let mut bytes = [0; 24];
+        random(&mut bytes)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let machine = NtlmInitiator::new(credentials, NtlmEntropy::new(random, now))
+        let machine = NtlmInitiator::new(credentials, NtlmEntropy::new(bytes, now))
             .target_name(format!("http/{}", self.kerberos.host_name(&self.host)));
         Ok(match binding {
             Some(binding) => machine.channel_binding(binding),
@@ -191,7 +234,13 @@ impl Tokens {
     fn kerberos(&self, binding: Option<ChannelBinding>) -> Result<KerberosInitiator, NoTicket> {
         winrm_auth::kerberos::available()?;
         let tickets = self.kerberos.fetch(self.credentials.as_ref())?;
-        let target = self.kerberos.target(&self.host).encrypt(self.seals).channel_binding(binding);
+        let credssp = self.transport == Transport::CredSsp;
+        let mut target = self.kerberos.target(&self.host).channel_binding(binding);
+        // What CredSSP says inside is always sealed, and a host that gets the password needs no ticket.
+        target = target.encrypt(self.seals || credssp);
+        if credssp {
+            target = target.delegate(false);
+        }
         let mut machine = KerberosInitiator::new(target, tickets);
         machine.prepare()?;
         Ok(machine)
@@ -201,6 +250,7 @@ impl Tokens {
     pub(crate) fn failed(&self, error: winrm_auth::Error) -> Error {
         let hint = match &error {
             winrm_auth::Error::Kerberos(error) => error.hint(),
+            winrm_auth::Error::CredSsp(error) => error.hint(),
             _ => None,
         };
         let failed = Error::new(
@@ -216,7 +266,10 @@ impl Tokens {
     fn hint(&self, offered: &[String]) -> &'static str {
         let offers = |scheme: &Scheme| offered.iter().any(|offer| offer.eq_ignore_ascii_case(scheme.name()));
         if !offered.is_empty() && !self.schemes().iter().any(offers) {
-            return "the host does not take this transport: use one that it offers";
+            return match self.transport {
+                Transport::CredSsp => "the host does not take CredSSP: switch it on there (Enable-WSManCredSSP -Role Server -Force)",
+                _ => "the host does not take this transport: use one that it offers",
+            };
         }
         match (self.transport, &self.credentials) {
             (Transport::Kerberos, _) => {
@@ -228,6 +281,24 @@ impl Tokens {
             _ => "check user and password; local accounts are written without a domain, and disabled or locked ones are refused too",
         }
     }
+}
+
+fn inner_tls(settings: &Settings) -> Result<Option<InitiatorTls>, Error> {
+    if settings.transport != Transport::CredSsp {
+        return Ok(None);
+    }
+    let tls = InitiatorTls::new(settings.credssp.tls());
+    tls.map(Some)
+        .map_err(|error| Error::new(ErrorKind::Configuration, "the TLS inside CredSSP can't be set up").with_source(error))
+}
+
+fn no_credentials() -> Error {
+    Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password")
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    openssl::rand::rand_bytes(bytes)
+        .map_err(|error| Error::new(ErrorKind::Configuration, "this machine has no random numbers").with_source(error))
 }
 
 /// Why there is no Kerberos.

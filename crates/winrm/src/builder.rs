@@ -6,6 +6,7 @@ use winrm_auth::Credentials;
 use winrm_proto::RequestHeader;
 
 use crate::client::Client;
+use crate::credssp::CredSsp;
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::error::{Error, ErrorKind};
 use crate::kerberos::Kerberos;
@@ -53,6 +54,7 @@ pub(crate) struct Settings {
     pub(crate) max_envelope_size: u32,
     pub(crate) retries: u32,
     pub(crate) kerberos: Kerberos,
+    pub(crate) credssp: CredSsp,
     pub(crate) channel_binding: bool,
 }
 
@@ -75,6 +77,7 @@ impl ClientBuilder {
                 max_envelope_size: 512_000,
                 retries: 2,
                 kerberos: Kerberos::default(),
+                credssp: CredSsp::default(),
                 channel_binding: true,
             },
         }
@@ -184,6 +187,12 @@ impl ClientBuilder {
         self
     }
 
+    /// What [`Transport::CredSsp`] takes, and how it authenticates.
+    pub fn credssp(mut self, credssp: CredSsp) -> Self {
+        self.settings.credssp = credssp;
+        self
+    }
+
     /// Whether authentication is bound to the TLS connection (RFC 5929), so that it can't be relayed over another. To be
     /// switched off only where something between client and host ends TLS.
     pub fn channel_binding(mut self, channel_binding: bool) -> Self {
@@ -242,6 +251,7 @@ impl Settings {
                 self.max_envelope_size
             ));
         }
+        self.credssp.check()?;
         let clear_text = endpoint.scheme() == Scheme::Http;
         if !self.transport.can_encrypt() {
             if self.encryption == Encryption::Always {

@@ -170,7 +170,8 @@ impl Session {
             limits: Limits::default().with_bytes(envelope + MARGIN),
             bounds: Bounds {
                 read_timeout: settings.read_timeout,
-                body: envelope + MARGIN,
+                // CredSSP adds less than 300 bytes to each 16,384.
+                body: envelope + envelope / 32 + MARGIN,
             },
             header,
             dialer: Dialer {
@@ -329,7 +330,7 @@ impl Session {
             (_, Security::Sealed { sealer, protocol }) => {
                 let sealed = sealed_body::seal(sealer, *protocol, SOAP, body)
                     .map_err(|error| Error::new(ErrorKind::Protocol, "a request can't be encrypted").with_source(error))?;
-                let content_type = HeaderValue::from_static(protocol.content_type());
+                let content_type = HeaderValue::from_static(protocol.content_type_for(body.len()));
                 request.headers_mut().insert(header::CONTENT_TYPE, content_type);
                 *request.body_mut() = Full::new(Bytes::from(sealed));
             }

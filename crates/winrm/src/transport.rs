@@ -16,14 +16,18 @@ pub enum Transport {
     Negotiate,
     /// Kerberos, with message encryption.
     Kerberos,
+    /// NTLM or Kerberos, and then the password itself, for the host to act with on other hosts ([MS-CSSP]). Only for hosts that are
+    /// trusted with it. With message encryption.
+    CredSsp,
 }
 
 impl Transport {
-    const NAMES: [(Self, &'static str); 4] = [
+    const NAMES: [(Self, &'static str); 5] = [
         (Self::Basic, "basic"),
         (Self::Ntlm, "ntlm"),
         (Self::Negotiate, "negotiate"),
         (Self::Kerberos, "kerberos"),
+        (Self::CredSsp, "credssp"),
     ];
 
     /// Whether the transport can encrypt messages itself, without TLS.
@@ -70,15 +74,12 @@ macro_rules! named {
                     .iter()
                     .find(|(_, name)| name.eq_ignore_ascii_case(text))
                     .map(|(value, _)| *value)
-                    .ok_or_else(|| UnknownName {
-                        what: $what,
-                        name: text.to_owned(),
-                        known: Self::NAMES.map(|(_, name)| name).join(", "),
-                    })
+                    .ok_or_else(|| UnknownName::new($what, text, &Self::NAMES.map(|(_, name)| name)))
             }
         }
     };
 }
+pub(crate) use named;
 named!(Transport, "transport");
 named!(Encryption, "kind of encryption");
 
@@ -89,6 +90,16 @@ pub struct UnknownName {
     what: &'static str,
     name: String,
     known: String,
+}
+
+impl UnknownName {
+    pub(crate) fn new(what: &'static str, name: &str, known: &[&str]) -> Self {
+        Self {
+            what,
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +115,7 @@ mod tests {
         assert_eq!("never".parse(), Ok(Encryption::Never));
         assert_eq!(
             "ssl".parse::<Transport>().unwrap_err().to_string(),
-            "\"ssl\" is no transport; there are basic, ntlm, negotiate, kerberos"
+            "\"ssl\" is no transport; there are basic, ntlm, negotiate, kerberos, credssp"
         );
     }
 }

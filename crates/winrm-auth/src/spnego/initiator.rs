@@ -3,6 +3,7 @@
 use super::SpnegoError;
 use super::message::{InitToken, NegotiationState, ResponseToken};
 use crate::mechanism::{Error, Mechanism, SecurityContext, Step, TokenMachine};
+use crate::sealer::Sealer;
 
 /// Offers mechanisms and runs the one that the server chooses.
 pub struct SpnegoInitiator {
@@ -51,6 +52,27 @@ impl SpnegoInitiator {
     /// is in use.
     pub fn skipped(&self) -> &[(Mechanism, Error)] {
         &self.skipped
+    }
+
+    /// What seals messages, as soon as the mechanism itself is done; the negotiation may still go on. CredSSP sends its
+    /// first sealed value along with the negotiation's last token.
+    pub(crate) fn sealer(&mut self) -> Option<&mut Sealer> {
+        match &mut self.state {
+            State::Negotiate(progress) => progress.context.as_mut().map(|context| &mut context.sealer),
+            State::Start | State::Over => None,
+        }
+    }
+
+    /// The result without the peer's last word, which is the signature of the list of mechanisms: only where that has
+    /// nothing to protect, because the mechanism in use is the one that was preferred.
+    pub(crate) fn unconfirmed(&mut self) -> Result<SecurityContext, SpnegoError> {
+        let preferred = self.preferred == self.mechanism();
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Negotiate(Progress {
+                context: Some(context), ..
+            }) if preferred => Ok(context),
+            _ => Err(SpnegoError::MicMissing),
+        }
     }
 
     /// Takes the first waiting mechanism that can begin.
