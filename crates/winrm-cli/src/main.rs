@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod args;
+mod cert;
 mod completions;
 mod connection;
 mod demo;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
+        Verb::Cert(arguments) => cert::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {

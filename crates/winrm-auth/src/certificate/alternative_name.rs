@@ -70,12 +70,16 @@ impl Upn {
         self.0.eq_ignore_ascii_case(&other.0)
     }
 
-    /// `OtherName` (RFC 5280 4.2.1.6) with this name: what stands in a certificate as `otherName`, without its own tag.
+    /// The value of `subjectAltName` with this name alone: `GeneralNames` of RFC 5280 4.2.1.6 in DER.
     #[must_use]
-    pub fn to_other_name(&self) -> Vec<u8> {
+    pub fn to_alternative_names(&self) -> Vec<u8> {
+        write(SEQUENCE, &[&self.to_general_name()])
+    }
+
+    fn to_general_name(&self) -> Vec<u8> {
         let text = write(UTF8_STRING, &[self.0.as_bytes()]);
         let identifier = write(OBJECT_IDENTIFIER, &[USER_PRINCIPAL_NAME]);
-        [identifier, write(context(0), &[&text])].concat()
+        write(context(0), &[&identifier, &write(context(0), &[&text])])
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_name() {
-        let upn = write(context(0), &[&Upn::new("alice@localhost").unwrap().to_other_name()]);
+        let upn = Upn::new("alice@localhost").unwrap().to_general_name();
         let value = names(&[
             &upn,
             &write(0x82, &[b"web1\x1b[31m"]),
@@ -283,8 +287,7 @@ mod tests {
         #[test]
         fn what_is_written_reads_back(user in "[a-zA-Zäöü0-9._-]{1,60}", suffix in "[a-z0-9.-]{1,60}") {
             let upn = Upn::new(format!("{user}@{suffix}")).unwrap();
-            let value = names(&[&write(context(0), &[&upn.to_other_name()])]);
-            prop_assert_eq!(AlternativeName::parse_all(&value).unwrap(), [AlternativeName::Upn(upn)]);
+            prop_assert_eq!(AlternativeName::parse_all(&upn.to_alternative_names()).unwrap(), [AlternativeName::Upn(upn)]);
         }
 
         #[test]

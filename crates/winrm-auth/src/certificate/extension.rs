@@ -117,6 +117,60 @@ struct Extension<'a> {
     value: &'a [u8],
 }
 
+/// What a certificate's key may do, by the names of RFC 5280 4.2.1.3; `None` if it doesn't say.
+///
+/// # Errors
+/// A certificate whose extensions, or this one among them, aren't DER of the right form.
+pub fn key_usage(certificate: &X509Ref) -> Result<Option<Vec<&'static str>>, InvalidExtension> {
+    /// `id-ce-keyUsage`, 2.5.29.15.
+    const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+    /// Tag of a `BIT STRING`.
+    const BIT_STRING: u8 = 0x03;
+    const NAMES: [&str; 9] = [
+        "digitalSignature",
+        "nonRepudiation",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+        "decipherOnly",
+    ];
+    let invalid = InvalidExtension::of("key usage");
+    let der = certificate.to_der().unwrap_or_default();
+    for extension in extensions(&der).map_err(&invalid)? {
+        if extension.identifier == KEY_USAGE {
+            let bits = Reader::new(extension.value).element(BIT_STRING).map_err(&invalid)?;
+            // The first byte counts the bits of the last that mean nothing; they are zero.
+            let bits = bits.remaining().get(1..).unwrap_or_default();
+            let is_set = |bit: usize| bits.get(bit / 8).is_some_and(|byte| byte & (0x80 >> (bit % 8)) != 0);
+            let names = NAMES.into_iter().enumerate().filter(|(bit, _)| is_set(*bit));
+            return Ok(Some(names.map(|(_, name)| name).collect()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a certificate says that it may sign others, RFC 5280 4.2.1.9.
+///
+/// # Errors
+/// A certificate whose extensions, or this one among them, aren't DER of the right form.
+pub fn basic_constraints(certificate: &X509Ref) -> Result<bool, InvalidExtension> {
+    /// `id-ce-basicConstraints`, 2.5.29.19.
+    const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+    let invalid = InvalidExtension::of("basic constraints");
+    let der = certificate.to_der().unwrap_or_default();
+    for extension in extensions(&der).map_err(&invalid)? {
+        if extension.identifier == BASIC_CONSTRAINTS {
+            let mut fields = Reader::new(extension.value).element(SEQUENCE).map_err(&invalid)?;
+            let authority = fields.optional(BOOLEAN).map_err(&invalid)?;
+            return Ok(authority.is_some_and(|value| value.remaining() != [0]));
+        }
+    }
+    Ok(false)
+}
+
 /// All extensions of a certificate in DER.
 fn extensions(certificate: &[u8]) -> Result<Vec<Extension<'_>>, DerError> {
     let mut fields = Reader::new(certificate).element(SEQUENCE)?.element(SEQUENCE)?;

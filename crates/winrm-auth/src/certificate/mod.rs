@@ -14,13 +14,17 @@ use crate::Secret;
 mod alternative_name;
 mod error;
 mod extension;
+mod finding;
+mod inspection;
 mod key;
 mod pem;
 mod pfx;
 
 pub use alternative_name::{AlternativeName, InvalidUpn, USER_PRINCIPAL_NAME, Upn};
 pub use error::{CertificateError, Encrypted};
-pub use extension::{InvalidExtension, Usage, alternative_names, extended_key_usage};
+pub use extension::{InvalidExtension, Usage, alternative_names, basic_constraints, extended_key_usage, key_usage};
+pub use finding::{Finding, Purpose, Severity};
+pub use inspection::{Inspection, Instant, KeyKind};
 pub use key::read_key;
 pub use pfx::PfxEncryption;
 

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod cert;
 mod connection;
 mod ping;
 mod run;
 mod serve;
 mod tls;
 
+pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use ping::PingArguments;
 pub(crate) use run::{RunArguments, ShellArguments};
@@ -47,6 +49,7 @@ pub(crate) enum Verb {
     Run(RunArguments),
     Ping(PingArguments),
     Serve(Box<ServeArguments>),
+    Cert(CertArguments),
     Demo(DemoArguments),
     Completions(CompletionsArguments),
 }
