@@ -22,6 +22,7 @@
 //! What a peer sends is untrusted: size, depth, number of elements and of attributes are bounded by [`xml::Limits`], document types
 //! and entities beyond XML's own five are refused, names are compared by namespace and never by prefix.
 
+pub mod clixml;
 pub mod duration;
 mod envelope;
 pub mod fault;
