@@ -3,9 +3,12 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use winrm::{CertificateCheck, Client, ClientBuilder, Credentials, Endpoint, Kerberos, Kinit, Secret, TicketSource, Transport};
+use winrm::{
+    CertificateCheck, Client, ClientBuilder, ClientCertificate, Credentials, Endpoint, Kerberos, Kinit, Secret, TicketSource, Transport,
+};
 
 use crate::args::{ConnectionArguments, KerberosArguments, KinitMode, TlsArguments};
+use crate::client_certificate::client_certificate;
 use crate::failure::Failure;
 use crate::proxy;
 
@@ -44,9 +47,15 @@ pub(crate) fn client(
     if let Some(name) = &arguments.hostname_override {
         builder = builder.server_name(name);
     }
-    builder = tls(builder, &arguments.tls);
+    let certificate = client_certificate(&arguments.tls)?;
+    builder = tls(builder, &arguments.tls, certificate.clone());
     if let Some(proxy) = proxy::proxy(&endpoint, &arguments.proxy)? {
         builder = builder.proxy(proxy);
+    }
+    if arguments.transport == Transport::Certificate {
+        // The host knows which account the certificate stands for: nobody is asked for one.
+        let subject = certificate.map(|certificate| certificate.subject());
+        return Ok((builder.build()?, subject, ManagedTickets(kerberos)));
     }
     let tickets_suffice = matches!(arguments.transport, Transport::Kerberos | Transport::Negotiate);
     match &user {
@@ -133,13 +142,16 @@ fn kerberos(connection: &ConnectionArguments) -> Result<Kerberos, Failure> {
     })
 }
 
-fn tls(builder: ClientBuilder, arguments: &TlsArguments) -> ClientBuilder {
+fn tls(builder: ClientBuilder, arguments: &TlsArguments, certificate: Option<ClientCertificate>) -> ClientBuilder {
     let mut builder = builder.tls_minimum(arguments.tls_min);
     if let Some(version) = arguments.tls_max {
         builder = builder.tls_maximum(version);
     }
     if let Some(ciphers) = &arguments.ciphers {
         builder = builder.ciphers(ciphers);
+    }
+    if let Some(certificate) = certificate {
+        builder = builder.client_certificate(certificate);
     }
     builder
 }

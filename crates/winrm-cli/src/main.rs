@@ -6,6 +6,7 @@ use clap::Parser as _;
 
 mod args;
 mod cert;
+mod client_certificate;
 mod completions;
 mod connection;
 mod demo;
@@ -15,6 +16,7 @@ mod printer;
 mod proxy;
 mod run;
 mod serve;
+mod tls_hint;
 
 use args::{Arguments, Verb};
 use failure::Failure;

@@ -35,8 +35,13 @@ pub(crate) struct ConnectionArguments {
     /// Read the password from the first line of a file; without this and -k it comes from WINRM_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     pub(crate) connection_password_file: Option<PathBuf>,
-    /// How to authenticate: basic, ntlm, kerberos, or negotiate (Kerberos where a ticket can be had, else NTLM)
-    #[arg(long, value_name = "NAME", default_value = "negotiate")]
+    /// How to authenticate: basic, ntlm, kerberos, credssp, certificate, or negotiate (Kerberos where a ticket can be had, else NTLM)
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "negotiate",
+        default_value_if("cert", clap::builder::ArgPredicate::IsPresent, "certificate")
+    )]
     pub(crate) transport: winrm::Transport,
     /// Encrypt messages by the transport itself: auto over http, always also inside TLS, never sends clear text over http
     #[arg(long, value_name = "WHEN", default_value = "auto")]
