@@ -6,7 +6,6 @@ use clap::Parser as _;
 
 mod args;
 mod cert;
-mod client_certificate;
 mod completions;
 mod connection;
 mod demo;
@@ -16,7 +15,6 @@ mod printer;
 mod proxy;
 mod run;
 mod serve;
-mod tls_hint;
 
 use args::{Arguments, Verb};
 use failure::Failure;

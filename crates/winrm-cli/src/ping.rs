@@ -20,7 +20,8 @@ pub(crate) async fn run(arguments: PingArguments) -> Result<ExitCode, Failure> {
 }
 
 async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
-    let (client, user, _tickets) = connection::client(&arguments.target, &arguments.connection, false)?;
+    let connected = connection::client(&arguments.target, &arguments.connection, false).await?;
+    let (client, user, transport) = (&connected.client, &connected.user, connected.transport);
     let begin = Instant::now();
     let anonymous = client.identify().await?;
     let first = begin.elapsed();
@@ -31,7 +32,6 @@ async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
     client.close().await;
 
     let endpoint = client.endpoint();
-    let transport = arguments.connection.transport;
     let known = proof.as_ref().and_then(|proof| proof.as_ref().ok());
     // Hosts tell their version only to those who have authenticated.
     let identity = known.map_or(&anonymous, |ping| &ping.identity);
@@ -44,7 +44,7 @@ async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
             );
             printer::line(&format!("   product     {} {}", identity.vendor, identity.version));
             printer::line(&format!("   protocol    {}", identity.protocol_version));
-            match (&proof, &user) {
+            match (&proof, user) {
                 (Some(Ok(ping)), Some(user)) => {
                     printer::marked(true, "ok", &format!("{transport} lets {user} in"));
                     printer::line(&format!("   round trip  {}", milliseconds(ping.round_trip)));

@@ -1,6 +1,6 @@
-//! From the flags and the environment to a proxy.
+//! Proxies that are typed, and the passwords of their users.
 
-use winrm::{Endpoint, NoProxy, Proxy, Secret};
+use winrm::{Proxy, Secret};
 
 use crate::args::ProxyArguments;
 use crate::connection::{password_from_file, prompt};
@@ -9,26 +9,8 @@ use crate::failure::Failure;
 /// The environment variable that may hold the proxy's password.
 const PASSWORD_VARIABLE: &str = "WINRM_PROXY_PASSWORD";
 
-/// The proxy that this endpoint is reached through.
-pub(crate) fn proxy(endpoint: &Endpoint, arguments: &ProxyArguments) -> Result<Option<Proxy>, Failure> {
-    let exceptions = arguments.no_proxy.as_deref().map(NoProxy::parse);
-    let proxy = match (&arguments.proxy, exceptions) {
-        // Who names a proxy means it, whatever the environment excepts.
-        (Some(_), Some(exceptions)) if exceptions.covers(endpoint) => None,
-        (Some(text), _) => Some(named(text)?),
-        (None, Some(exceptions)) => Proxy::from_environment_except(endpoint, &exceptions).map_err(unusable_variable)?,
-        (None, None) => Proxy::from_environment(endpoint).map_err(unusable_variable)?,
-    };
-    match proxy {
-        Some(proxy) if proxy.user().is_some() && !proxy.has_password() => {
-            let password = password(&proxy, arguments)?;
-            Ok(Some(proxy.with_password(password)))
-        }
-        proxy => Ok(proxy),
-    }
-}
-
-fn named(text: &str) -> Result<Proxy, Failure> {
+/// Checks a proxy that was typed.
+pub(crate) fn check_typed(text: &str) -> Result<(), Failure> {
     let proxy = Proxy::parse(text).map_err(|error| {
         Failure::configuration("--proxy")
             .because(error)
@@ -39,16 +21,11 @@ fn named(text: &str) -> Result<Proxy, Failure> {
             format!("write --proxy http://USER@HOST:PORT, and give --proxy-password-file FILE or {PASSWORD_VARIABLE}; HTTPS_PROXY may hold all of it"),
         ));
     }
-    Ok(proxy)
+    Ok(())
 }
 
-fn unusable_variable(error: winrm::ProxyError) -> Failure {
-    Failure::configuration("the proxy of the environment")
-        .because(error)
-        .hint("it is written http://[USER[:PASSWORD]@]HOST[:PORT]; --no-proxy leaves the environment's proxies out")
-}
-
-fn password(proxy: &Proxy, arguments: &ProxyArguments) -> Result<Secret, Failure> {
+/// The password of the proxy's user.
+pub(crate) fn password(proxy: &Proxy, arguments: &ProxyArguments) -> Result<Secret, Failure> {
     if let Some(file) = &arguments.proxy_password_file {
         return password_from_file(file);
     }

@@ -15,9 +15,10 @@ use crate::printer;
 const PIECE: usize = 256 * 1024;
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
-    let (client, _, _tickets) = connection::client(&arguments.target, &arguments.connection, true)?;
+    let connected = connection::client(&arguments.target, &arguments.connection, true).await?;
+    let client = &connected.client;
     let pass_stdin = !arguments.no_stdin && !std::io::stdin().is_terminal();
-    let mut command = command(&client, &arguments.command, &arguments.shell);
+    let mut command = command(client, &arguments.command, &arguments.shell);
     if let Some(timeout) = arguments.timeout {
         command.timeout(timeout);
     }

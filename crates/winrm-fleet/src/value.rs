@@ -9,6 +9,9 @@ use indexmap::IndexMap;
 /// Names and their values, in the order in which they were written.
 pub type Map = IndexMap<Arc<str>, Value>;
 
+/// A host's variables, by name.
+pub type Variables = IndexMap<Arc<str>, Variable>;
+
 /// A value as Ansible types it: INI values are Python literals, YAML values are YAML 1.1's.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_openssl::SslStream;
 
 use crate::error::{Error, ErrorKind};
-use crate::tls::{Secured, Watched};
+use crate::tls::Secured;
 
 /// What HTTP is spoken on.
 pub(crate) enum Made {
@@ -31,7 +31,7 @@ pub(crate) enum Made {
 
 enum Stream {
     Plain(TcpStream),
-    Tls(Box<SslStream<Watched>>),
+    Tls(Box<SslStream<TcpStream>>),
 }
 
 impl AsyncRead for Stream {

@@ -35,17 +35,14 @@ pub(crate) struct ConnectionArguments {
     /// Read the password from the first line of a file; without this and -k it comes from WINRM_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     pub(crate) connection_password_file: Option<PathBuf>,
-    /// How to authenticate: basic, ntlm, kerberos, credssp, certificate, or negotiate (Kerberos where a ticket can be had, else NTLM)
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "negotiate",
-        default_value_if("cert", clap::builder::ArgPredicate::IsPresent, "certificate")
-    )]
-    pub(crate) transport: winrm::Transport,
+    /// How to authenticate: basic, ntlm, kerberos, credssp, certificate, or negotiate (Kerberos where a ticket can be had, else NTLM);
+    /// several are tried in their order [default: negotiate]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) transport: Option<Vec<String>>,
     /// Encrypt messages by the transport itself: auto over http, always also inside TLS, never sends clear text over http
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) encryption: winrm::Encryption,
+    /// [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) encryption: Option<winrm::Encryption>,
     /// http or https; by default http for port 5985, else https
     #[arg(long, value_enum)]
     pub(crate) scheme: Option<Scheme>,
@@ -67,18 +64,18 @@ pub(crate) struct ConnectionArguments {
     /// The host's name in its certificate and in its Kerberos principal, when it isn't the one in TARGET
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname_override: Option<String>,
-    /// How long to wait for a connection
-    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
-    pub(crate) connect_timeout: Duration,
-    /// How long the host may hold a request before it answers that nothing has happened yet
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "20")]
-    pub(crate) operation_timeout: Duration,
-    /// How long to wait for an answer; longer than the operation timeout
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
-    pub(crate) read_timeout: Duration,
-    /// How often to try again when nothing was sent yet
-    #[arg(long, value_name = "TIMES", default_value_t = 2)]
-    pub(crate) retries: u32,
+    /// How long to wait for a connection [default: 30]
+    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// How long the host may hold a request before it answers that nothing has happened yet [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) operation_timeout: Option<Duration>,
+    /// How long to wait for an answer; longer than the operation timeout [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) read_timeout: Option<Duration>,
+    /// How often to try again when nothing was sent yet [default: 2]
+    #[arg(long, value_name = "TIMES")]
+    pub(crate) retries: Option<u32>,
     /// Don't bind NTLM and Kerberos to the TLS connection: whoever sits in between can use them
     #[arg(long)]
     pub(crate) no_cbt: bool,
@@ -98,9 +95,9 @@ pub(crate) struct KerberosArguments {
     /// tickets that are there [default: managed where there is a user, else manual]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) kinit: Option<KinitMode>,
-    /// The program that fetches managed tickets
-    #[arg(long, value_name = "PROGRAM", default_value = "kinit")]
-    pub(crate) kinit_cmd: String,
+    /// The program that fetches managed tickets [default: kinit]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) kinit_cmd: Option<String>,
     /// Its arguments, split as a shell splits words; they replace -f
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub(crate) kinit_args: Option<String>,
