@@ -160,10 +160,13 @@ impl CertificateAccounts {
         for certificate in &shown.chain {
             chain.push(certificate.clone())?;
         }
-        let (valid, reason, depth) = X509StoreContext::new()?.init(&self.store, &shown.leaf, &chain, |context| {
+        let verified = X509StoreContext::new()?.init(&self.store, &shown.leaf, &chain, |context| {
             let valid = context.verify_cert()?;
             Ok((valid, context.error(), context.error_depth()))
-        })?;
+        });
+        // What a wrong signature leaves behind in this thread would be taken for an error of the next TLS connection.
+        drop(ErrorStack::get());
+        let (valid, reason, depth) = verified?;
         if valid {
             return Ok(());
         }
@@ -171,5 +174,111 @@ impl CertificateAccounts {
             reason: reason.error_string(),
             depth,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::hash::MessageDigest;
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+    use openssl::x509::extension::ExtendedKeyUsage;
+    use openssl::x509::{X509Extension, X509NameBuilder};
+
+    use super::*;
+
+    /// A self-signed client certificate with this value as its alternative names, or none.
+    fn client(names: Option<&[u8]>) -> X509 {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let mut name = X509NameBuilder::new().unwrap();
+        name.append_entry_by_text("CN", "alice").unwrap();
+        let name = name.build();
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_subject_name(&name).unwrap();
+        builder.set_issuer_name(&name).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        builder
+            .append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap())
+            .unwrap();
+        if let Some(names) = names {
+            let value = Asn1OctetString::new_from_bytes(names).unwrap();
+            let identifier = Asn1Object::from_str("2.5.29.17").unwrap();
+            let extension = X509Extension::new_from_der(&identifier, false, &value).unwrap();
+            builder.append_extension(extension).unwrap();
+        }
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        builder.build()
+    }
+
+    /// What becomes of a client whose certificate is its own authority.
+    fn account(leaf: &X509) -> Result<String, Refusal> {
+        let authorities = ClientAuthorities {
+            certificates: vec![leaf.clone()],
+        };
+        let mapping = (Upn::new("alice@localhost").unwrap(), "alice".to_owned());
+        let accounts = CertificateAccounts::new(&authorities, vec![mapping]).unwrap();
+        let shown = Shown {
+            leaf: leaf.clone(),
+            chain: Vec::new(),
+        };
+        accounts.account(Some(&shown)).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_certificate_may_be_its_own_authority() {
+        let alice = Upn::new("alice@localhost").unwrap().to_alternative_names();
+        assert_eq!(account(&client(Some(&alice))).unwrap(), "alice");
+        assert!(matches!(account(&client(None)), Err(Refusal::NoUpn)));
+    }
+
+    /// No client made with OpenSSL sends such certificates; others may.
+    #[test]
+    fn names_that_are_no_der_let_nobody_in() {
+        let alice = Upn::new("alice@localhost").unwrap().to_alternative_names();
+        let mut too_long = alice.clone();
+        too_long[1] += 1;
+        let mut too_short = alice.clone();
+        too_short[1] -= 1;
+        let indefinite = [&[0x30, 0x80], &alice[2..], &[0, 0]].concat();
+        let trailing = [alice.as_slice(), b"\x05\x00"].concat();
+        for bad in [
+            &too_long[..],
+            &too_short,
+            &indefinite,
+            &trailing,
+            b"alice@localhost",
+            b"",
+            &alice[..10],
+        ] {
+            let refused = account(&client(Some(bad)));
+            assert!(
+                matches!(refused, Err(Refusal::Untrusted { .. } | Refusal::Extension(_))),
+                "{bad:x?}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_signature_leaves_no_error_behind() {
+        let alice = Upn::new("alice@localhost").unwrap().to_alternative_names();
+        let authorities = ClientAuthorities {
+            certificates: vec![client(Some(&alice))],
+        };
+        let accounts = CertificateAccounts::new(&authorities, Vec::new()).unwrap();
+        let mut der = client(Some(&alice)).to_der().unwrap();
+        let last = der.len() - 1;
+        der[last] ^= 1;
+        let shown = Shown {
+            leaf: X509::from_der(&der).unwrap(),
+            chain: authorities.certificates.clone(),
+        };
+        assert!(matches!(accounts.account(Some(&shown)), Err(Refusal::Untrusted { .. })));
+        assert!(ErrorStack::get().errors().is_empty());
     }
 }

@@ -11,7 +11,8 @@ use openssl::pkey::{Id, PKeyRef, Public};
 use openssl::x509::X509Ref;
 
 use super::{
-    AlternativeName, InvalidExtension, Upn, Usage, alternative_names, basic_constraints, extended_key_usage, key_usage, name_text,
+    AlternativeName, InvalidExtension, Upn, Usage, alternative_names, basic_constraints, extended_key_usage, is_signed_by, key_usage,
+    name_text,
 };
 
 /// What stands in a certificate. Texts hold nothing that steers a terminal.
@@ -144,7 +145,7 @@ impl Inspection {
         Ok(Self {
             subject: name_text(certificate.subject_name()),
             issuer: name_text(certificate.issuer_name()),
-            self_signed: certificate.verify(&key).unwrap_or(false),
+            self_signed: is_signed_by(certificate, &key),
             serial: certificate.serial_number().to_bn()?.to_hex_str()?.to_string(),
             names: alternative_names(certificate),
             key: KeyKind::of(&key),

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use openssl::error::ErrorStack;
 use openssl::pkey::{HasPublic, PKey, PKeyRef, Private};
 use openssl::x509::{X509, X509Ref};
 
@@ -202,14 +203,21 @@ pub fn belongs<T: HasPublic>(certificate: &X509Ref, key: &PKeyRef<T>) -> bool {
     certificate.public_key().is_ok_and(|public| public.public_eq(key))
 }
 
+/// Whether a certificate's signature was made with a key.
+pub(crate) fn is_signed_by<T: HasPublic>(certificate: &X509Ref, key: &PKeyRef<T>) -> bool {
+    let signed = certificate.verify(key).unwrap_or(false);
+    // What a wrong signature leaves behind in this thread would be taken for an error of the next TLS connection.
+    drop(ErrorStack::get());
+    signed
+}
+
 /// Those of `others` that lead from `leaf` to its authority, in this order.
 fn way_up(leaf: &X509Ref, mut others: Vec<X509>) -> Vec<X509> {
     let mut chain: Vec<X509> = Vec::new();
     loop {
         let last: &X509Ref = chain.last().map_or(leaf, |certificate| certificate);
         let signs = |other: &X509| {
-            other.issued(last) == openssl::x509::X509VerifyResult::OK
-                && other.public_key().is_ok_and(|key| last.verify(&key).unwrap_or(false))
+            other.issued(last) == openssl::x509::X509VerifyResult::OK && other.public_key().is_ok_and(|key| is_signed_by(last, &key))
         };
         match others.iter().position(signs) {
             Some(index) => chain.push(others.remove(index)),

@@ -181,7 +181,7 @@ fn json(shown: &[(Inspection, Purpose, Vec<Finding>)], key: &Key) {
                 "names": texts(&names),
                 "usages": usages,
                 "key_usage": inspection.key_usage.clone().ok().flatten(),
-                "authority": inspection.authority.clone().ok(),
+                "authority": inspection.authority.ok(),
                 "not_before": inspection.not_before.to_string(),
                 "not_after": inspection.not_after.to_string(),
                 "key": inspection.key.to_string(),
