@@ -7,7 +7,7 @@ use winrm::{Client, Endpoint, ErrorKind, Kerberos, Secret};
 use winrm_fleet::settings::{Defaults, Flags, Key, Way};
 use winrm_fleet::{Origin, Settings, SettingsError, Templar, Value, Variables, Vault};
 
-use crate::args::{ConnectionArguments, KerberosArguments, KinitMode, ProxyArguments, TlsArguments};
+use crate::args::{ConnectionArguments, CredSspArguments, KerberosArguments, KinitMode, ProxyArguments, TlsArguments};
 use crate::failure::Failure;
 use crate::{printer, proxy};
 
@@ -153,6 +153,7 @@ pub(crate) fn flags(arguments: &ConnectionArguments) -> Result<Flags, Failure> {
     set_tls(&mut flags, &arguments.tls);
     set_proxy(&mut flags, &arguments.proxy)?;
     set_kerberos(&mut flags, &arguments.kerberos);
+    set_credssp(&mut flags, &arguments.credssp);
     set_password(&mut flags, arguments)?;
     Ok(flags)
 }
@@ -221,6 +222,22 @@ fn set_kerberos(flags: &mut Flags, arguments: &KerberosArguments) {
     }
     if arguments.delegate {
         flags.set(Key::Delegation, Value::Bool(true), "--delegate");
+    }
+}
+
+fn set_credssp(flags: &mut Flags, arguments: &CredSspArguments) {
+    if let Some(mechanism) = arguments.credssp_auth_mechanism {
+        flags.set_text(Key::CredSspMechanism, &mechanism.to_string(), "--credssp-auth-mechanism");
+    }
+    if let Some(version) = arguments.credssp_minimum_version {
+        flags.set(
+            Key::CredSspMinimumVersion,
+            Value::Int(i64::from(version)),
+            "--credssp-minimum-version",
+        );
+    }
+    if arguments.credssp_disable_tlsv1_2 {
+        flags.set(Key::CredSspDisableTls12, Value::Bool(true), "--credssp-disable-tlsv1-2");
     }
 }
 

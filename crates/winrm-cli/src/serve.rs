@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use winrm::{Credentials, Secret};
-use winrm_server::{ClientAuthorities, Identity, LocalHost, Quotas, ServeError, Server, Users};
+use winrm_server::{ClientAuthorities, CredSsp, Identity, LocalHost, Quotas, ServeError, Server, Users};
 
 use crate::args::{QuotaArguments, ServeArguments};
 use crate::connection::{PASSWORD_VARIABLE, password_from_environment, password_from_file, random_password};
@@ -18,6 +18,11 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
     let mut builder = Server::builder()
         .users(users)
         .require_channel_binding(arguments.require_channel_binding)
+        .credssp(
+            CredSsp::new()
+                .minimum_version(arguments.credssp_minimum_version)
+                .disable_tlsv1_2(arguments.credssp_disable_tlsv1_2),
+        )
         .allow_any_principal(arguments.allow_any_principal)
         .allow_unencrypted(arguments.allow_unencrypted)
         .quotas(quotas(&arguments.quotas));

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use openssl::error::ErrorStack;
+use winrm_auth::credssp::CredSspError;
 use winrm_auth::kerberos::KerberosService;
 use winrm_auth::ntlm::{AcceptorIdentity, NtHash, NtlmAcceptor, PasswordLookup};
 use winrm_auth::spnego::SpnegoAcceptor;
-use winrm_auth::{Challenge, ChannelBinding, ChannelBindingPolicy, Mechanism, Peer, Scheme, TokenMachine};
+use winrm_auth::{Challenge, ChannelBinding, ChannelBindingPolicy, Credentials, Mechanism, Peer, Scheme, TokenMachine};
 
+use crate::credssp::{self, CredSsp, CredSspAcceptors};
 use crate::users::Users;
 
 /// A way to authenticate.
@@ -23,6 +25,8 @@ pub enum AuthMethod {
     Kerberos,
     /// NTLM under its own scheme.
     Ntlm,
+    /// NTLM or Kerberos, and then the client's password, inside a TLS of its own ([MS-CSSP]).
+    CredSsp,
     /// User name and password in every request, RFC 7617. Over http only where clear text is allowed.
     Basic,
     /// A TLS client certificate whose user principal name is mapped to an account; over https only. Needs authorities.
@@ -31,7 +35,14 @@ pub enum AuthMethod {
 
 impl AuthMethod {
     /// All methods that this build can offer, the best first.
-    pub const ALL: &'static [Self] = &[Self::Negotiate, Self::Kerberos, Self::Ntlm, Self::Basic, Self::Certificate];
+    pub const ALL: &'static [Self] = &[
+        Self::Negotiate,
+        Self::Kerberos,
+        Self::Ntlm,
+        Self::CredSsp,
+        Self::Basic,
+        Self::Certificate,
+    ];
 
     /// The name as it is given on a command line.
     #[must_use]
@@ -40,6 +51,7 @@ impl AuthMethod {
             Self::Negotiate => "negotiate",
             Self::Kerberos => "kerberos",
             Self::Ntlm => "ntlm",
+            Self::CredSsp => "credssp",
             Self::Basic => "basic",
             Self::Certificate => "certificate",
         }
@@ -58,6 +70,7 @@ impl AuthMethod {
             Self::Negotiate => Scheme::Negotiate,
             Self::Kerberos => Scheme::Kerberos,
             Self::Ntlm => Scheme::Ntlm,
+            Self::CredSsp => Scheme::CredSsp,
             Self::Basic => Scheme::Basic,
             Self::Certificate => Scheme::Certificate,
         }
@@ -69,6 +82,7 @@ impl AuthMethod {
             Self::Negotiate => Some("Negotiate"),
             Self::Kerberos => Some("Kerberos"),
             Self::Ntlm => None,
+            Self::CredSsp => Some("CredSSP"),
             Self::Basic => Some("Basic"),
             Self::Certificate => Some("Certificate"),
         }
@@ -113,6 +127,7 @@ pub(crate) struct Acceptors {
     kerberos: Option<KerberosService>,
     any_principal: bool,
     require_channel_binding: bool,
+    credssp: CredSspAcceptors,
 }
 
 /// NTLM's way to the passwords.
@@ -132,6 +147,7 @@ impl Acceptors {
         kerberos: Option<KerberosService>,
         any_principal: bool,
         require_channel_binding: bool,
+        credssp: CredSsp,
     ) -> Self {
         Self {
             users,
@@ -139,45 +155,60 @@ impl Acceptors {
             kerberos,
             any_principal,
             require_channel_binding,
+            credssp: CredSspAcceptors::new(credssp, machine),
         }
     }
 
     /// A machine for one authentication under `scheme`; `None` for schemes without tokens. `binding` is that of our certificate.
     ///
     /// # Errors
-    /// No random numbers to be had.
-    pub(crate) fn machine(&self, scheme: &Scheme, binding: Option<&ChannelBinding>) -> Result<Option<Box<dyn TokenMachine>>, ErrorStack> {
+    /// No random numbers to be had, no TLS for CredSSP.
+    pub(crate) fn machine(&self, scheme: &Scheme, binding: Option<&ChannelBinding>) -> Result<Option<Box<dyn TokenMachine>>, NoMachine> {
         let policy = match binding {
             None => ChannelBindingPolicy::Ignore,
             Some(binding) if self.require_channel_binding => ChannelBindingPolicy::Required(binding.clone()),
             Some(binding) => ChannelBindingPolicy::IfPresent(binding.clone()),
         };
-        let kerberos = || self.kerberos.as_ref().map(|service| service.acceptor(policy.clone()));
         Ok(match scheme {
             Scheme::Ntlm => Some(Box::new(self.ntlm(policy)?)),
-            Scheme::Kerberos => kerberos().map(|machine| Box::new(machine) as _),
-            Scheme::Negotiate => {
-                let mut machines: Vec<Box<dyn TokenMachine>> = Vec::new();
-                machines.extend(kerberos().map(|machine| Box::new(machine) as _));
-                machines.push(Box::new(self.ntlm(policy)?));
-                Some(Box::new(SpnegoAcceptor::new(machines)))
+            Scheme::Kerberos => self.kerberos.as_ref().map(|service| Box::new(service.acceptor(policy)) as _),
+            Scheme::Negotiate => Some(Box::new(self.spnego(policy)?)),
+            // Bound to the TLS inside by CredSSP itself; what is outside is none of its business ([MS-CSSP] 3.1.5).
+            Scheme::CredSsp => {
+                let inner = self.spnego(ChannelBindingPolicy::Ignore)?;
+                Some(Box::new(self.credssp.acceptor(inner, now())?))
             }
             _ => None,
         })
     }
 
+    fn spnego(&self, policy: ChannelBindingPolicy) -> Result<SpnegoAcceptor, ErrorStack> {
+        let mut machines: Vec<Box<dyn TokenMachine>> = Vec::new();
+        machines.extend(
+            self.kerberos
+                .as_ref()
+                .map(|service| Box::new(service.acceptor(policy.clone())) as _),
+        );
+        machines.push(Box::new(self.ntlm(policy)?));
+        Ok(SpnegoAcceptor::new(machines))
+    }
+
     fn ntlm(&self, policy: ChannelBindingPolicy) -> Result<NtlmAcceptor, ErrorStack> {
         let mut challenge = [0; 8];
         openssl::rand::rand_bytes(&mut challenge)?;
-        // A clock before 1970 makes responses stale, not wrong.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let passwords = Arc::new(Passwords(self.users.clone()));
-        Ok(NtlmAcceptor::new(self.identity.clone(), passwords, challenge, now).channel_binding(policy))
+        Ok(NtlmAcceptor::new(self.identity.clone(), passwords, challenge, now()).channel_binding(policy))
     }
 
     /// Whether a step of a machine for `scheme` may wait for the disk or the network.
     pub(crate) fn may_block(&self, scheme: &Scheme) -> bool {
-        self.kerberos.is_some() && *scheme != Scheme::Ntlm
+        // The first client of CredSSP waits for its key to be made.
+        (self.kerberos.is_some() && *scheme != Scheme::Ntlm) || *scheme == Scheme::CredSsp
+    }
+
+    /// Whether what a client of CredSSP has delegated is good: name and password of an account, or the name of the principal who it is.
+    pub(crate) fn takes_delegated(&self, mechanism: Mechanism, peer: &Peer, delegated: &Credentials) -> bool {
+        self.users.verify(delegated).is_some() || (mechanism == Mechanism::Kerberos && credssp::is_principal(delegated, peer))
     }
 
     /// The account of someone who has authenticated; `None` if there is none for him.
@@ -196,4 +227,18 @@ impl Acceptors {
             _ => self.users.find(&peer.user, domain).map(|(account, _)| account),
         }
     }
+}
+
+/// The time since 1970. A clock before that makes responses stale, not wrong.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Why no authentication can begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoMachine {
+    #[error("no random numbers: {0}")]
+    Random(#[from] ErrorStack),
+    #[error(transparent)]
+    CredSsp(#[from] CredSspError),
 }

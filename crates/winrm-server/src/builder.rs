@@ -10,6 +10,7 @@ use winrm_auth::kerberos::KerberosService;
 
 use crate::authentication::{Acceptors, AuthMethod};
 use crate::client_certificate::{CertificateAccounts, ClientAuthorities};
+use crate::credssp::CredSsp;
 use crate::host::{AnyHost, Host, LocalHost};
 use crate::listener::Listener;
 use crate::quotas::Quotas;
@@ -31,6 +32,7 @@ pub struct ServerBuilder {
     mapped: Vec<(Upn, String)>,
     any_principal: bool,
     require_channel_binding: bool,
+    credssp: CredSsp,
     allow_unencrypted: bool,
     quotas: Quotas,
     host: Arc<dyn AnyHost>,
@@ -50,6 +52,7 @@ impl ServerBuilder {
             mapped: Vec::new(),
             any_principal: false,
             require_channel_binding: false,
+            credssp: CredSsp::default(),
             allow_unencrypted: false,
             quotas: Quotas::default(),
             host: Arc::new(LocalHost::new()),
@@ -135,6 +138,12 @@ impl ServerBuilder {
         self
     }
 
+    /// How [`AuthMethod::CredSsp`] is offered.
+    pub fn credssp(mut self, credssp: CredSsp) -> Self {
+        self.credssp = credssp;
+        self
+    }
+
     /// Takes clear-text messages over http. Off by default, as on Windows: passwords and everything else can be read on the way.
     pub fn allow_unencrypted(mut self, allow: bool) -> Self {
         self.allow_unencrypted = allow;
@@ -160,6 +169,9 @@ impl ServerBuilder {
     pub async fn bind(self) -> Result<Server, ServeError> {
         if self.listen.is_empty() && self.tls_listen.is_empty() {
             return Err(ServeError::NoListener);
+        }
+        if let Some(version) = self.credssp.impossible_version() {
+            return Err(ServeError::CredSspVersion(version));
         }
         let certificates = match &self.methods {
             Some(methods) => methods.contains(&AuthMethod::Certificate),
@@ -210,7 +222,14 @@ impl ServerBuilder {
         });
         let users = Arc::new(self.users);
         let machine = machine_name();
-        let acceptors = Acceptors::new(users.clone(), &machine, kerberos, self.any_principal, self.require_channel_binding);
+        let acceptors = Acceptors::new(
+            users.clone(),
+            &machine,
+            kerberos,
+            self.any_principal,
+            self.require_channel_binding,
+            self.credssp,
+        );
         let settings = Settings {
             path,
             machine,

@@ -147,6 +147,9 @@ pub enum ServeError {
     /// OpenSSL refuses the certificate, its key or the settings.
     #[error("TLS can't be set up")]
     Tls(#[from] ErrorStack),
+    /// There is no such version of CredSSP to be the least.
+    #[error("there is no version {0} of CredSSP, only 2 to 6")]
+    CredSspVersion(u32),
     /// Kerberos can't be offered.
     #[error("Kerberos can't be offered")]
     Kerberos(#[from] KerberosError),

@@ -152,29 +152,27 @@ impl Session {
             Ok(Authorization { scheme, token }) => (scheme, token),
             Err(error) => return refuse(&error),
         };
-        let acceptors = &self.service.settings.acceptors;
-        let machine = match before {
-            State::Handshake { scheme: same, machine } if same == scheme && !begins(&token) => machine,
-            _ => match acceptors.machine(&scheme, self.link.binding.as_ref()) {
-                Ok(Some(machine)) => machine,
-                Ok(None) => return refuse(&"the scheme has no mechanism here"),
-                Err(error) => return refuse(&error),
-            },
+        let begun = match before {
+            State::Handshake { scheme: same, machine } if same == scheme && !begins(&scheme, &token) => Some(machine),
+            _ => None,
         };
-        let (machine, step) = if acceptors.may_block(&scheme) {
-            let mut machine = machine;
-            let step = tokio::task::spawn_blocking(move || {
-                let step = machine.step(&token);
-                (machine, step)
-            });
-            match step.await {
-                Ok(stepped) => stepped,
-                Err(error) => return refuse(&error),
-            }
-        } else {
-            let mut machine = machine;
+        let (service, binding, asked) = (self.service.clone(), self.link.binding.clone(), scheme.clone());
+        let go_on = move || {
+            let mut machine = match begun {
+                Some(machine) => machine,
+                None => service.settings.acceptors.machine(&asked, binding.as_ref())?.ok_or(NoMechanism)?,
+            };
             let step = machine.step(&token);
-            (machine, step)
+            Ok::<_, Box<dyn Error + Send + Sync>>((machine, step))
+        };
+        let stepped = if self.service.settings.acceptors.may_block(&scheme) {
+            tokio::task::spawn_blocking(go_on).await.unwrap_or_else(|error| Err(error.into()))
+        } else {
+            go_on()
+        };
+        let (mut machine, step) = match stepped {
+            Ok(stepped) => stepped,
+            Err(error) => return refuse(&error),
         };
         match step {
             Ok(Step::Continue(token)) => {
@@ -190,16 +188,32 @@ impl Session {
                 }
                 None => refuse(&"the account is none of this service's"),
             },
-            Err(error) => refuse(&chain(&error)),
+            Err(error) => match (machine.farewell(), refuse(&chain(&error))) {
+                (Some(token), ControlFlow::Break(mut response)) => {
+                    // Alone: it is no offer to begin anew.
+                    response.headers_mut().remove(WWW_AUTHENTICATE);
+                    add_challenge(&mut response, &Challenge::with_token(scheme, token));
+                    ControlFlow::Break(response)
+                }
+                (_, refused) => refused,
+            },
         }
     }
 
     fn known(&self, scheme: &Scheme, context: SecurityContext) -> Option<Known> {
         let peer = context.peer.as_ref()?;
-        let user = self.service.settings.acceptors.account(context.mechanism, peer)?;
+        let acceptors = &self.service.settings.acceptors;
+        let user = acceptors.account(context.mechanism, peer)?;
+        if let Some(delegated) = &context.delegated_credentials
+            && !acceptors.takes_delegated(context.mechanism, peer, delegated)
+        {
+            tracing::info!(client = %self.link.peer, user, delegated = %delegated, "the delegated credentials are wrong");
+            return None;
+        }
         tracing::info!(
             client = %self.link.peer,
             user,
+            %scheme,
             mechanism = %context.mechanism,
             channel_bound = context.channel_bound,
             "authenticated"
@@ -378,11 +392,19 @@ impl Session {
     }
 }
 
-/// Whether a token is the first of an authentication, whatever went before: NTLM's NEGOTIATE_MESSAGE, or the initial token of a
-/// GSSAPI mechanism (RFC 2743, 3.1).
-fn begins(token: &[u8]) -> bool {
+/// Whether a token is the first of an authentication, whatever went before: NTLM's NEGOTIATE_MESSAGE, the initial token of a GSSAPI
+/// mechanism (RFC 2743, 3.1), or for CredSSP a ClientHello in a TLS record (RFC 5246, 6.2.1 and 7.4).
+fn begins(scheme: &Scheme, token: &[u8]) -> bool {
+    if *scheme == Scheme::CredSsp {
+        return token.first() == Some(&22) && token.get(5) == Some(&1);
+    }
     token.first() == Some(&0x60) || token.starts_with(b"NTLMSSP\0\x01\0\0\0")
 }
+
+/// A scheme that is offered but has nothing behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("the scheme has no mechanism here")]
+struct NoMechanism;
 
 /// An error with its causes.
 fn chain(error: &dyn Error) -> String {

@@ -100,6 +100,14 @@ impl Identity {
         })
     }
 
+    pub(crate) fn certificate(&self) -> &X509 {
+        &self.certificate
+    }
+
+    pub(crate) fn key(&self) -> &PKey<Private> {
+        &self.key
+    }
+
     /// The certificate, PEM.
     pub(crate) fn certificate_pem(&self) -> Result<Vec<u8>, ErrorStack> {
         self.certificate.to_pem()

@@ -96,7 +96,7 @@ async fn what_is_offered_depends_on_the_settings() {
     let offers: Vec<_> = reply.head.lines().filter(|line| line.starts_with("www-authenticate")).collect();
     assert_eq!(
         offers,
-        ["www-authenticate: Negotiate", "www-authenticate: NTLM"],
+        ["www-authenticate: Negotiate", "www-authenticate: NTLM", "www-authenticate: CredSSP"],
         "no Basic in clear text"
     );
 }

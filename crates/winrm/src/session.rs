@@ -171,7 +171,7 @@ impl Session {
             bounds: Bounds {
                 read_timeout: settings.read_timeout,
                 // CredSSP adds less than 300 bytes to each 16,384.
-                body: envelope + envelope / 32 + MARGIN,
+                body: envelope + MARGIN.max(envelope / 32),
             },
             header,
             dialer: Dialer {

@@ -158,8 +158,11 @@ impl CredSspAcceptor {
         Ok(message)
     }
 
-    /// The reason of a refusal, for clients whose version has a field for it.
+    /// The reason of a refusal: TLS's own, or a message for clients whose version has a field for it.
     fn last_word(&mut self, error: &Error) -> Option<Vec<u8>> {
+        if let Error::CredSsp(CredSspError::Tls(_)) = error {
+            return self.tls.as_mut()?.alert();
+        }
         if !matches!(self.client_version, 3 | 4 | 6..) {
             return None;
         }

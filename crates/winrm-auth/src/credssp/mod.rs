@@ -138,7 +138,7 @@ impl CredSspError {
     /// What a person can do about it, in one sentence; `None` where nothing better is known than the error itself.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Tls(_) => "an old host may have nothing newer than TLS 1.0 inside CredSSP: that has to be allowed by itself",
+            Self::Tls(_) => "both sides need the same TLS inside CredSSP: 1.2, or 1.0 with Windows Server 2008, which has to be asked for",
             Self::VersionTooOld { .. } => {
                 "install the host's updates (CVE-2018-0886), or lower the minimum version of CredSSP knowing that it can be tricked"
             }

@@ -226,6 +226,19 @@ fn a_wrong_password_is_told_by_the_server() {
     assert!(error.hint().is_some());
 }
 
+#[test]
+fn sides_with_another_tls_say_so() {
+    let mut server = acceptor(&acceptor_tls());
+    let end = converse(&mut initiator(PASSWORD, InnerTlsVersion::Tls10), &mut server, |_, _, _| {});
+    let End::Server(Error::CredSsp(CredSspError::Tls(ours)), Some(Error::CredSsp(CredSspError::Tls(theirs)))) = end else {
+        panic!("{end:?}")
+    };
+    assert_eq!(
+        (ours.as_str(), theirs.as_str()),
+        ("unsupported protocol", "tlsv1 alert protocol version")
+    );
+}
+
 /// Ends both TLS connections and passes on what is in them: as somebody in between has to.
 struct Middle {
     to_client: tls::InnerTls,

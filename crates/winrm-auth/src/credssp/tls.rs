@@ -248,6 +248,12 @@ impl InnerTls {
         Ok((std::mem::take(&mut self.stream.get_mut().output), done))
     }
 
+    /// What OpenSSL wants to tell the peer after a failure: an alert.
+    pub(super) fn alert(&mut self) -> Option<Vec<u8>> {
+        let alert = std::mem::take(&mut self.stream.get_mut().output);
+        (!alert.is_empty()).then_some(alert)
+    }
+
     /// Version and cipher suite, for logs: `TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384`.
     pub(super) fn suite(&self) -> String {
         let cipher = self.stream.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name());

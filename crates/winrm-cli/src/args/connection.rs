@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{ProxyArguments, TlsArguments, seconds};
+use super::{CredSspArguments, ProxyArguments, TlsArguments, seconds};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheme {
@@ -35,8 +35,9 @@ pub(crate) struct ConnectionArguments {
     /// Read the password from the first line of a file; without this and -k it comes from WINRM_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     pub(crate) connection_password_file: Option<PathBuf>,
-    /// How to authenticate: basic, ntlm, kerberos, credssp, certificate, or negotiate (Kerberos where a ticket can be had, else NTLM);
-    /// several are tried in their order [default: negotiate]
+    /// How to authenticate: basic, ntlm, kerberos, certificate, negotiate (Kerberos where a ticket can be had, else NTLM), or credssp,
+    /// which hands the password to the host, so that it can act as the user on other hosts; several are tried in their order
+    /// [default: negotiate]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) transport: Option<Vec<String>>,
     /// Encrypt messages by the transport itself: auto over http, always also inside TLS, never sends clear text over http
@@ -85,6 +86,8 @@ pub(crate) struct ConnectionArguments {
     pub(crate) proxy: ProxyArguments,
     #[command(flatten)]
     pub(crate) kerberos: KerberosArguments,
+    #[command(flatten)]
+    pub(crate) credssp: CredSspArguments,
 }
 
 /// Where tickets come from, and whom they are for.

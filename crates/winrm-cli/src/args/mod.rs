@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod cert;
 mod connection;
+mod credssp;
 mod ping;
 mod run;
 mod serve;
@@ -13,6 +14,7 @@ mod tls;
 
 pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
+pub(crate) use credssp::CredSspArguments;
 pub(crate) use ping::PingArguments;
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::seconds;
 
@@ -21,7 +21,7 @@ Examples:
   winrm serve --tls-listen 127.0.0.1:5986 --users users --client-ca alice.pem --map-certificate alice@localhost=alice
 
 The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.
-Over http messages are encrypted by NTLM or Kerberos; Basic is taken there only with --allow-unencrypted.")]
+Over http messages are encrypted by NTLM, Kerberos or CredSSP; Basic is taken there only with --allow-unencrypted.")]
 pub(crate) struct ServeArguments {
     /// Listen for http here; may be repeated; port 0 takes a free one [default: 127.0.0.1:5985]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -38,10 +38,16 @@ pub(crate) struct ServeArguments {
     /// Write the certificate that https uses to this file, for clients to trust
     #[arg(long, value_name = "FILE")]
     pub(crate) cert_out: Option<PathBuf>,
-    /// What to take for authentication: basic, ntlm, kerberos, negotiate, certificate [default: all, Kerberos only with --keytab,
+    /// What to take for authentication: basic, ntlm, kerberos, negotiate, credssp, certificate [default: all, Kerberos only with --keytab,
     /// certificates only with --client-ca]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) auth: Option<Vec<winrm_server::AuthMethod>>,
+    /// Refuse clients of CredSSP that speak older versions than this, 2 to 6
+    #[arg(long, value_name = "VERSION", default_value_t = 2, value_parser = value_parser!(u32).range(2..=6))]
+    pub(crate) credssp_minimum_version: u32,
+    /// TLS 1.0 inside CredSSP in place of 1.2, as Windows Server 2008 has it
+    #[arg(long = "credssp-disable-tlsv1-2")]
+    pub(crate) credssp_disable_tlsv1_2: bool,
     /// The key table of the service's principals (HTTP/HOST@REALM), for Kerberos
     #[arg(long, value_name = "FILE")]
     pub(crate) keytab: Option<String>,
