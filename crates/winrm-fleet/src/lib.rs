@@ -1,15 +1,18 @@
 //! Many Windows hosts at once: Ansible inventories and vaults, host patterns, connection variables, and the bounded fan-out.
 
 mod fleet;
+pub mod inventory;
 pub mod settings;
 mod template;
 mod value;
 pub mod vault;
+mod yaml;
 
 pub use fleet::{
     Amount, Attempt, CaptureReader, Captured, Fleet, Host, HostResult, InvalidAmount, InvalidShard, OUTPUT_LIMIT, Outcome, Recipe, Run,
     Shard, Stop, TooFewFiles, Trouble, TroubleKind, Verdict, Via,
 };
+pub use inventory::{Inventory, InventoryError, LoadOptions, PatternError, Source};
 pub use settings::{Settings, SettingsError};
 pub use template::{Templar, TemplateError};
 pub use value::{Map, Origin, Value, Variable, Variables};
