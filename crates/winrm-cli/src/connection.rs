@@ -18,6 +18,13 @@ pub(crate) const PASSWORD_VARIABLE: &str = "WINRM_PASSWORD";
 #[derive(Default)]
 pub(crate) struct ManagedTickets(Kerberos);
 
+impl ManagedTickets {
+    /// What the clients of a run share.
+    pub(crate) fn kerberos(&self) -> Kerberos {
+        self.0.clone()
+    }
+}
+
 impl Drop for ManagedTickets {
     fn drop(&mut self) {
         self.0.close();

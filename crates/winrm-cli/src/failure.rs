@@ -69,17 +69,26 @@ impl Failure {
         self
     }
 
-    /// Prints the failure on standard error.
-    pub(crate) fn report(self) -> ExitCode {
-        let mut text = self.message;
-        for cause in self.causes {
+    /// The sentence with all that stands behind it, and the hint.
+    pub(crate) fn into_parts(self) -> (String, Option<String>) {
+        (self.text(), self.hint)
+    }
+
+    fn text(&self) -> String {
+        let mut text = self.message.clone();
+        for cause in &self.causes {
             // A level that only repeats the one above it tells nobody anything.
-            if !text.ends_with(&cause) {
+            if !text.ends_with(cause) {
                 text.push_str(": ");
-                text.push_str(&cause);
+                text.push_str(cause);
             }
         }
-        printer::error(&text, self.hint.as_deref());
+        text
+    }
+
+    /// Prints the failure on standard error.
+    pub(crate) fn report(self) -> ExitCode {
+        printer::error(&self.text(), self.hint.as_deref());
         self.status.into()
     }
 }

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::args::{Format, PingArguments};
+use crate::args::{PingArguments, ReportFormat};
 use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer;
-use crate::run::Signals;
+use crate::signals::Signals;
 
 pub(crate) async fn run(arguments: PingArguments) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
@@ -35,8 +35,8 @@ async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
     let known = proof.as_ref().and_then(|proof| proof.as_ref().ok());
     // Hosts tell their version only to those who have authenticated.
     let identity = known.map_or(&anonymous, |ping| &ping.identity);
-    match arguments.format {
-        Format::Text => {
+    match arguments.fleet.report.format {
+        ReportFormat::Text => {
             printer::marked(
                 true,
                 "ok",
@@ -53,7 +53,7 @@ async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
                 _ => printer::line("   no user was given: authentication was not tried"),
             }
         }
-        Format::Json => {
+        _ => {
             let record = serde_json::json!({
                 "endpoint": endpoint.to_string(),
                 "vendor": identity.vendor,

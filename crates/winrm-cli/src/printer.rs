@@ -73,3 +73,89 @@ pub(crate) fn log_to_stderr(verbose: u8, service: bool) {
         .with_writer(std::io::stderr)
         .try_init();
 }
+
+/// Standard output for what hosts have written: byte for byte, without colours of ours. A reader that has gone away is no error:
+/// what is written then is dropped.
+pub(crate) struct Output {
+    stdout: std::io::BufWriter<std::io::Stdout>,
+    gone: bool,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        Self {
+            stdout: std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout()),
+            gone: false,
+        }
+    }
+
+    /// Whether colours are wanted there.
+    pub(crate) fn has_colours() -> bool {
+        anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+    }
+
+    fn unless_gone<T>(&mut self, result: std::io::Result<T>, instead: T) -> std::io::Result<T> {
+        match result {
+            // A closed pipe, or a terminal that was hung up.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(HUNG_UP) => {
+                self.gone = true;
+                Ok(instead)
+            }
+            result => result,
+        }
+    }
+}
+
+/// EIO.
+const HUNG_UP: i32 = 5;
+
+impl std::io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.gone {
+            return Ok(bytes.len());
+        }
+        let result = self.stdout.write(bytes);
+        self.unless_gone(result, bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.gone {
+            return Ok(());
+        }
+        let result = self.stdout.flush();
+        self.unless_gone(result, ())
+    }
+}
+
+/// A line on a terminal's standard error that is written over and over. Nothing where there is no terminal.
+#[derive(Default)]
+pub(crate) struct StatusLine {
+    shown: bool,
+}
+
+impl StatusLine {
+    /// Whether somebody sees it.
+    pub(crate) fn is_seen() -> bool {
+        use std::io::IsTerminal as _;
+        std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    }
+
+    pub(crate) fn show(&mut self, text: &str) {
+        let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col));
+        // A line that wraps could not be taken back.
+        let text: String = text.chars().take(columns.max(20) - 1).collect();
+        self.write(&format!("\r\x1b[2K{text}"));
+        self.shown = true;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            self.write("\r\x1b[2K");
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    }
+}

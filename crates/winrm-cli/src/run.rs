@@ -10,6 +10,7 @@ use crate::args::{RunArguments, ShellArguments};
 use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer;
+use crate::signals::Signals;
 
 /// How much is read from standard input, and from the host, at once.
 const PIECE: usize = 256 * 1024;
@@ -28,7 +29,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     outcome
 }
 
-fn command(client: &Client, words: &[String], shell: &ShellArguments) -> Command {
+pub(crate) fn command(client: &Client, words: &[String], shell: &ShellArguments) -> Command {
     let (program, arguments) = words
         .split_first()
         .map_or(("", &[][..]), |(program, arguments)| (program.as_str(), arguments));
@@ -165,40 +166,5 @@ async fn copy(source: Option<impl AsyncRead + Unpin>, mut target: impl AsyncWrit
         target.write_all(&buffer[..read]).await.map_err(Uncopied::Target)?;
         // What the command has said is shown at once.
         target.flush().await.map_err(Uncopied::Target)?;
-    }
-}
-
-/// Ctrl-C, SIGTERM and SIGHUP.
-pub(crate) struct Signals {
-    interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
-    terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
-    hang_up: tokio::sync::Mutex<tokio::signal::unix::Signal>,
-}
-
-impl Signals {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            let stream =
-                tokio::signal::unix::signal(kind).map_err(|error| Failure::configuration("signals can't be caught").because(error))?;
-            Ok::<_, Failure>(tokio::sync::Mutex::new(stream))
-        };
-        Ok(Self {
-            interrupt: listen(tokio::signal::unix::SignalKind::interrupt())?,
-            terminate: listen(tokio::signal::unix::SignalKind::terminate())?,
-            hang_up: listen(tokio::signal::unix::SignalKind::hangup())?,
-        })
-    }
-
-    pub(crate) async fn interrupted(&self) {
-        self.interrupt.lock().await.recv().await;
-    }
-
-    /// SIGTERM, or the terminal has gone.
-    pub(crate) async fn terminated(&self) {
-        let (mut terminate, mut hang_up) = (self.terminate.lock().await, self.hang_up.lock().await);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
     }
 }

@@ -236,7 +236,7 @@ async fn one_hosts_trouble_is_not_anothers() {
         [
             TroubleKind::Winrm(ErrorKind::Unauthorized),
             TroubleKind::Winrm(ErrorKind::Timeout),
-            TroubleKind::Winrm(ErrorKind::Protocol),
+            TroubleKind::Winrm(ErrorKind::NotWinRm),
             TroubleKind::Winrm(ErrorKind::Connect),
             TroubleKind::Settings,
             TroubleKind::Winrm(ErrorKind::Configuration),

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod cert;
 mod connection;
 mod credssp;
+mod fleet;
 mod ping;
 mod run;
 mod serve;
@@ -15,6 +16,7 @@ mod tls;
 pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use credssp::CredSspArguments;
+pub(crate) use fleet::{FleetArguments, ReportArguments, ReportFormat, ReportStyle, Rerun};
 pub(crate) use ping::PingArguments;
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
@@ -34,6 +36,7 @@ Examples:
   winrm run administrator@web1 -- ipconfig /all
   winrm run -u alice https://web1:5986 -- 'dir C:\\ & ver'
   winrm ping -u alice web1
+  winrm run -u alice web1,web2 -- hostname          # several hosts at once
   winrm serve --user alice --password-file pw       # a WinRM host of this machine, for tests
   winrm demo                                        # all of it, on this machine alone
 
@@ -50,6 +53,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     Run(RunArguments),
     Ping(PingArguments),
+    Report(ReportArguments),
     Serve(Box<ServeArguments>),
     Cert(CertArguments),
     Demo(DemoArguments),

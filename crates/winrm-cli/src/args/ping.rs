@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConnectionArguments, Format};
+use super::{ConnectionArguments, FleetArguments};
 
 /// See whether a host answers, who it is, and whether it lets us in
 ///
@@ -17,10 +17,9 @@ Exit status: 0 when all that was asked went well, 4 when the host can't be reach
 pub(crate) struct PingArguments {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
-    /// The host: [USER@]HOST[:PORT] or a URL
+    #[command(flatten)]
+    pub(crate) fleet: FleetArguments,
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConnectionArguments, seconds, variable};
+use super::fleet::{bytes, exit_code};
+use super::{ConnectionArguments, FleetArguments, seconds, variable};
 
 /// Run a command on a host
 ///
@@ -32,13 +33,29 @@ pub(crate) struct RunArguments {
     pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
     pub(crate) shell: ShellArguments,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArguments,
+    /// Exit codes that mean success, on many hosts: decimal or 0x…
+    #[arg(
+        long,
+        value_name = "CODES",
+        value_delimiter = ',',
+        default_value = "0",
+        allow_hyphen_values = true,
+        value_parser = exit_code,
+        help_heading = "Many hosts"
+    )]
+    pub(crate) ok_codes: Vec<u32>,
+    /// What each of many hosts may write before its command is ended, in bytes, or with K, M or G
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes, help_heading = "Many hosts")]
+    pub(crate) max_output: u64,
     /// Deadline for the command: when it passes, the command is ended on the host
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// Leave standard input alone: the command reads an empty one
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,
-    /// The host: [USER@]HOST[:PORT] or a URL
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
     /// The command, and its arguments

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -12,6 +12,9 @@ use winrm::{Child, ChildStderr, ChildStdout, Client, Command, ExitStatus, MayHav
 use super::capture::Captured;
 use super::host::{Attempt, Host};
 use super::result::{HostResult, Outcome, Trouble, Via};
+
+/// How long the end of a command is waited for when the run is aborted: enough for a host that answers.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// What is done on every host.
 pub(super) enum Job {
@@ -94,7 +97,10 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
         };
         let begun = tokio::select! {
             begun = begin(&client, job) => begun,
-            () = reached(stage, Stage::Interrupted) => return Outcome::Cancelled(MayHaveRun::Unknown),
+            () = reached(stage, Stage::Interrupted) => {
+                part(&client, stage).await;
+                return Outcome::Cancelled(MayHaveRun::Unknown);
+            }
         };
         let outcome = match begun {
             Err(trouble) if number < last && trouble.is_refusal() => {
@@ -106,14 +112,18 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
             Ok(Begun::Answered(ping)) => Outcome::Answered(ping),
             Ok(Begun::Child(child)) => to_its_end(*child, limits, stage, progress).await,
         };
-        // Within this host's turn, so that connections stay bounded by the forks.
-        tokio::select! {
-            _ = client.close() => {}
-            () = reached(stage, Stage::Aborted) => {}
-        }
+        part(&client, stage).await;
         return outcome;
     }
     Outcome::Failed(Trouble::settings("no transport is left to try"))
+}
+
+/// Waits until the host has forgotten what was begun there, within the host's turn, so that connections stay bounded by the forks.
+async fn part(client: &Client, stage: &mut watch::Receiver<Stage>) {
+    tokio::select! {
+        _ = client.close() => {}
+        () = async { reached(stage, Stage::Aborted).await; tokio::time::sleep(PARTING).await; } => {}
+    }
 }
 
 fn build(attempt: Attempt, progress: &mut Progress) -> Result<Client, Trouble> {

@@ -1,0 +1,138 @@
+//! The hosts that a target names, and how each is reached.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use winrm::{Endpoint, Kerberos, Secret};
+use winrm_fleet::settings::{Defaults, Flags};
+use winrm_fleet::{Attempt, Host, Settings, Templar, Trouble, Variables, Vault};
+
+use crate::args::ConnectionArguments;
+use crate::connection::{self, ManagedTickets};
+use crate::failure::Failure;
+
+/// Hosts, and what they share.
+pub(super) struct Targets {
+    pub(super) hosts: Vec<Host>,
+    /// What is odd about their settings.
+    pub(super) warnings: Warnings,
+    /// Removed with the run's end.
+    _tickets: ManagedTickets,
+}
+
+/// Warnings about settings, each of which is said once, however many hosts it is about.
+#[derive(Clone, Default)]
+pub(super) struct Warnings(Arc<Mutex<Said>>);
+
+#[derive(Default)]
+struct Said {
+    all: HashSet<String>,
+    fresh: Vec<String>,
+}
+
+impl Warnings {
+    fn add(&self, text: String) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.all.insert(text.clone()) {
+            said.fresh.push(text);
+        }
+    }
+
+    /// What has not been taken before.
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).fresh)
+    }
+}
+
+/// Whether a target without an inventory names several hosts.
+pub(super) fn are_several(target: &str) -> bool {
+    target.contains(',')
+}
+
+/// What makes clients out of settings, the same for all hosts.
+struct Clients {
+    password: Option<Secret>,
+    kerberos: Kerberos,
+    warnings: Warnings,
+}
+
+impl Clients {
+    fn attempts(&self, settings: &Settings) -> Result<Vec<Attempt>, Trouble> {
+        for warning in settings.warnings() {
+            self.warnings.add(warning.to_string());
+        }
+        let user = settings.user().map(|user| user.value.clone());
+        if let Some(user) = settings.asks_password_of().filter(|_| self.password.is_none()) {
+            return Err(Trouble::settings(format!("there is no password of {user}")).with_hint("-k asks for one, once for all hosts"));
+        }
+        let ways = settings
+            .ways(self.password.as_ref(), &self.kerberos, false)
+            .map_err(|error| trouble(error.into()))?;
+        Ok(ways
+            .into_iter()
+            .map(|way| {
+                let attempt = Attempt::new(way.builder, way.transport);
+                match &user {
+                    Some(user) => attempt.user(user),
+                    None => attempt,
+                }
+            })
+            .collect())
+    }
+}
+
+impl Targets {
+    /// Hosts that are named one by one, with commas.
+    pub(super) fn of(target: &str, connection: &ConnectionArguments) -> Result<Self, Failure> {
+        let mut names: Vec<&str> = target.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        let first = names
+            .first()
+            .ok_or_else(|| Failure::configuration(format!("{target:?} names no host")))?;
+        let flags = connection::flags(connection)?;
+        let password = ask(typed(first, &flags).ok().as_ref())?;
+        let tickets = ManagedTickets::default();
+        let warnings = Warnings::default();
+        let clients = Clients {
+            password,
+            kerberos: tickets.kerberos(),
+            warnings: warnings.clone(),
+        };
+        let recipe = Arc::new(move |host: &str| clients.attempts(&typed(host, &flags).map_err(trouble)?));
+        Ok(Self {
+            hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
+            warnings,
+            _tickets: tickets,
+        })
+    }
+}
+
+/// The settings of a host that was typed.
+fn typed(target: &str, flags: &Flags) -> Result<Settings, Failure> {
+    let (endpoint, user) =
+        Endpoint::parse(target).map_err(|error| Failure::configuration(format!("the target {target:?}")).because(error))?;
+    let mut flags = flags.clone();
+    flags.set_target(target, &endpoint, user.as_deref());
+    let flags = flags.with_defaults(Defaults::Program);
+    let nothing = Templar::new(Variables::new(), Vault::new());
+    Ok(Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?)
+}
+
+/// Asks for the password that all hosts share, where the first of them needs one: before anything begins, and once.
+fn ask(first: Option<&Settings>) -> Result<Option<Secret>, Failure> {
+    let Some(user) = first.and_then(Settings::asks_password_of) else {
+        return Ok(None);
+    };
+    let otherwise = format!("give --connection-password-file FILE, or set {}", connection::PASSWORD_VARIABLE);
+    connection::prompt(&format!("Password of {user} at all hosts: "), &otherwise).map(Some)
+}
+
+fn trouble(failure: Failure) -> Trouble {
+    let (message, hint) = failure.into_parts();
+    let trouble = Trouble::settings(message);
+    match hint {
+        Some(hint) => trouble.with_hint(hint),
+        None => trouble,
+    }
+}
