@@ -51,7 +51,12 @@ pub(crate) async fn client(target: &str, arguments: &ConnectionArguments, needs_
     flags.set_target(target, &endpoint, user.as_deref());
     let flags = flags.with_defaults(Defaults::Program);
     let nothing = Templar::new(Variables::new(), Vault::new());
-    let mut settings = Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?;
+    let settings = Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?;
+    connect(settings, arguments, needs_user).await
+}
+
+/// A client for a host with these settings.
+pub(crate) async fn connect(mut settings: Settings, arguments: &ConnectionArguments, needs_user: bool) -> Result<Connected, Failure> {
     for warning in settings.warnings() {
         printer::warning(&warning.to_string());
     }

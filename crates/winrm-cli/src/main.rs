@@ -28,9 +28,13 @@ fn main() -> ExitCode {
     };
     printer::log_to_stderr(arguments.verbose, matches!(arguments.verb, Verb::Serve(_)));
     let outcome = match arguments.verb {
-        Verb::Run(arguments) if fleet::is_meant(&arguments.target, &arguments.fleet) => on_all_cores(fleet::run(arguments)),
+        Verb::Run(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet) => {
+            on_all_cores(fleet::run(arguments))
+        }
         Verb::Run(arguments) => on_one_thread(run::run(arguments)),
-        Verb::Ping(arguments) if fleet::is_meant(&arguments.target, &arguments.fleet.beyond_json()) => on_all_cores(fleet::ping(arguments)),
+        Verb::Ping(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet.beyond_json()) => {
+            on_all_cores(fleet::ping(arguments))
+        }
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
         Verb::Report(arguments) => fleet::report(&arguments),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),

@@ -17,7 +17,11 @@ const PIECE: usize = 256 * 1024;
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     let connected = connection::client(&arguments.target, &arguments.connection, true).await?;
-    let client = &connected.client;
+    on_one_host(&connected.client, &arguments).await
+}
+
+/// Runs the command on one host, as ssh does.
+pub(crate) async fn on_one_host(client: &Client, arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let pass_stdin = !arguments.no_stdin && !std::io::stdin().is_terminal();
     let mut command = command(client, &arguments.command, &arguments.shell);
     if let Some(timeout) = arguments.timeout {

@@ -8,6 +8,7 @@ mod cert;
 mod connection;
 mod credssp;
 mod fleet;
+mod inventory;
 mod ping;
 mod run;
 mod serve;
@@ -17,6 +18,7 @@ pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, Cer
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use credssp::CredSspArguments;
 pub(crate) use fleet::{FleetArguments, ReportArguments, ReportFormat, ReportStyle, Rerun};
+pub(crate) use inventory::InventoryArguments;
 pub(crate) use ping::PingArguments;
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConnectionArguments, FleetArguments};
+use super::{ConnectionArguments, FleetArguments, InventoryArguments};
 
 /// See whether a host answers, who it is, and whether it lets us in
 ///
@@ -16,10 +16,12 @@ Examples:
 Exit status: 0 when all that was asked went well, 4 when the host can't be reached or doesn't let us in, 1 for usage.")]
 pub(crate) struct PingArguments {
     #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
     pub(crate) fleet: FleetArguments,
-    /// The host: [USER@]HOST[:PORT] or a URL; several with commas
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
 }

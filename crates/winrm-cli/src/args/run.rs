@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::fleet::{bytes, exit_code};
-use super::{ConnectionArguments, FleetArguments, seconds, variable};
+use super::{ConnectionArguments, FleetArguments, InventoryArguments, seconds, variable};
 
 /// Run a command on a host
 ///
@@ -29,6 +29,8 @@ Exit status: the command's own. A code that does not fit into 0 to 255 becomes 2
   124  the deadline of --timeout passed
   130  ended by Ctrl-C")]
 pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
@@ -55,7 +57,7 @@ pub(crate) struct RunArguments {
     /// Leave standard input alone: the command reads an empty one
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,
-    /// The host: [USER@]HOST[:PORT] or a URL; several with commas
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
     /// The command, and its arguments

@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use winrm::{Client, Command};
 use winrm_fleet::{Fleet, HostResult, Run, Stop, Verdict};
 
-use crate::args::{FleetArguments, PingArguments, RunArguments};
+use crate::args::{FleetArguments, InventoryArguments, PingArguments, RunArguments};
+use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer::{self, Output, StatusLine};
 use crate::signals::Signals;
@@ -33,7 +34,7 @@ use record::{Header, Record};
 use screen::{Message, Screen};
 use selection::Selection;
 use summary::Summary;
-use targets::Targets;
+use targets::{Inventoried, Named, Targets};
 use tree::Tree;
 
 pub(crate) use join::run as report;
@@ -46,7 +47,19 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// `winrm run` on a fleet.
 pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
-    let targets = Targets::of(&arguments.target, &arguments.connection)?;
+    let named = Named {
+        target: &arguments.target,
+        inventory: &arguments.inventory,
+        connection: &arguments.connection,
+    };
+    if !arguments.fleet.are_asked_for() && !named.inventory.inventory.is_empty() && named.inventory.limit.is_empty() {
+        let inventoried = Inventoried::load(named)?;
+        if inventoried.is_host(named.target) {
+            let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
+            return crate::run::on_one_host(&connected.client, &arguments).await;
+        }
+    }
+    let targets = Targets::of(named)?;
     let prepared = Prepared {
         verb: "run",
         target: arguments.target.clone(),
@@ -77,7 +90,11 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
 
 /// `winrm ping` on a fleet.
 pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
-    let targets = Targets::of(&arguments.target, &arguments.connection)?;
+    let targets = Targets::of(Named {
+        target: &arguments.target,
+        inventory: &arguments.inventory,
+        connection: &arguments.connection,
+    })?;
     let prepared = Prepared {
         verb: "ping",
         target: arguments.target.clone(),
@@ -96,8 +113,8 @@ pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> 
 }
 
 /// Whether the arguments are about a fleet, and not about one host as ssh treats it.
-pub(crate) fn is_meant(target: &str, arguments: &FleetArguments) -> bool {
-    arguments.are_asked_for() || targets::are_several(target)
+pub(crate) fn is_meant(target: &str, inventory: &InventoryArguments, arguments: &FleetArguments) -> bool {
+    arguments.are_asked_for() || !inventory.inventory.is_empty() || targets::are_several(target)
 }
 
 /// What is to be done, and how.

@@ -70,16 +70,24 @@ impl Summary {
 
     /// The last line: `3 hosts: 1 ok, 1 failed, 1 unreachable; 2.3 s`.
     pub(super) fn line(&self) -> String {
-        let total = self.total();
-        let hosts = if total == 1 { "host" } else { "hosts" };
         let counts: Vec<String> = ORDER
             .iter()
             .map(|verdict| (verdict, self.count(*verdict)))
             .filter(|(verdict, count)| *count > 0 || matches!(verdict, Verdict::Ok | Verdict::Failed | Verdict::Unreachable))
             .map(|(verdict, count)| format!("{count} {verdict}"))
             .collect();
-        format!("{total} {hosts}: {}; {:.1} s", counts.join(", "), self.elapsed.as_secs_f64())
+        format!(
+            "{}: {}; {:.1} s",
+            hosts(self.total()),
+            counts.join(", "),
+            self.elapsed.as_secs_f64()
+        )
     }
+}
+
+/// `1 host`, `2 hosts`.
+pub(super) fn hosts(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "host" } else { "hosts" })
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use winrm::{Endpoint, Kerberos, Secret};
 use winrm_fleet::settings::{Defaults, Flags};
-use winrm_fleet::{Attempt, Host, Settings, Templar, Trouble, Variables, Vault};
+use winrm_fleet::{Attempt, Host, Inventory, LoadOptions, Origin, Settings, Source, Templar, Trouble, Value, Variable, Variables, Vault};
 
-use crate::args::ConnectionArguments;
+use crate::args::{ConnectionArguments, InventoryArguments};
 use crate::connection::{self, ManagedTickets};
 use crate::failure::Failure;
 
@@ -42,6 +42,14 @@ impl Warnings {
     pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).fresh)
     }
+}
+
+/// What the command line says about hosts.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) target: &'a str,
+    pub(super) inventory: &'a InventoryArguments,
+    pub(super) connection: &'a ConnectionArguments,
 }
 
 /// Whether a target without an inventory names several hosts.
@@ -82,8 +90,57 @@ impl Clients {
 }
 
 impl Targets {
+    /// The hosts of an inventory if there is one, else those of a list.
+    pub(super) fn of(named: Named<'_>) -> Result<Self, Failure> {
+        if named.inventory.inventory.is_empty() {
+            Self::typed(named.target, named.connection)
+        } else {
+            Self::from_inventory(Inventoried::load(named)?, named)
+        }
+    }
+
+    /// The hosts of an inventory that a pattern means.
+    fn from_inventory(inventoried: Inventoried, named: Named<'_>) -> Result<Self, Failure> {
+        let warnings = Warnings::default();
+        for warning in inventoried.inventory.warnings() {
+            warnings.add(warning.clone());
+        }
+        let selected = inventoried
+            .inventory
+            .selection(named.target, &named.inventory.limit)
+            .map_err(|error| {
+                let hint = error.hint();
+                let failure = Failure::configuration(error.to_string());
+                let failure = match std::error::Error::source(&error) {
+                    Some(source) => failure.because(source),
+                    None => failure,
+                };
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            })?;
+        for part in selected.unmatched {
+            warnings.add(format!("{part:?} matches neither a host nor a group"));
+        }
+        let names: Vec<Arc<str>> = selected.hosts.iter().map(|host| host.name().into()).collect();
+        let first = names.first().and_then(|name| inventoried.settings(name).ok());
+        let tickets = ManagedTickets::default();
+        let clients = Clients {
+            password: ask(first.as_ref())?,
+            kerberos: tickets.kerberos(),
+            warnings: warnings.clone(),
+        };
+        let recipe = Arc::new(move |host: &str| clients.attempts(&inventoried.settings(host).map_err(trouble)?));
+        Ok(Self {
+            hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
+            warnings,
+            _tickets: tickets,
+        })
+    }
+
     /// Hosts that are named one by one, with commas.
-    pub(super) fn of(target: &str, connection: &ConnectionArguments) -> Result<Self, Failure> {
+    fn typed(target: &str, connection: &ConnectionArguments) -> Result<Self, Failure> {
         let mut names: Vec<&str> = target.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         let mut seen = HashSet::new();
         names.retain(|name| seen.insert(*name));
@@ -105,6 +162,77 @@ impl Targets {
             warnings,
             _tickets: tickets,
         })
+    }
+}
+
+/// An inventory, and what goes over it.
+pub(super) struct Inventoried {
+    inventory: Inventory,
+    flags: Flags,
+    extra: Variables,
+    vault: Vault,
+}
+
+impl Inventoried {
+    pub(super) fn load(named: Named<'_>) -> Result<Self, Failure> {
+        let sources: Vec<Source> = named.inventory.inventory.iter().map(|source| Source::parse(source)).collect();
+        let options = LoadOptions::default();
+        let inventory = Inventory::load(&sources, &options).map_err(|error| {
+            let (hint, snippet) = (error.hint(), error.snippet());
+            let failure = Failure::configuration(error.to_string());
+            let failure = match std::error::Error::source(&error) {
+                Some(source) => failure.because(source),
+                None => failure,
+            };
+            match (snippet, hint) {
+                (Some(snippet), Some(hint)) => failure.hint(format!("{hint}\n{snippet}")),
+                (None, Some(text)) | (Some(text), None) => failure.hint(text),
+                (None, None) => failure,
+            }
+        })?;
+        Ok(Self {
+            inventory,
+            flags: connection::flags(named.connection)?,
+            extra: Variables::new(),
+            vault: options.vault,
+        })
+    }
+
+    /// Whether this is a host's own name, and not that of a group as well.
+    pub(super) fn is_host(&self, name: &str) -> bool {
+        self.inventory.host(name).is_some() && self.inventory.group(name).is_none()
+    }
+
+    pub(super) fn settings(&self, name: &str) -> Result<Settings, Failure> {
+        let host = self
+            .inventory
+            .host(name)
+            .ok_or_else(|| Failure::configuration(format!("the inventory has no host {name:?}")))?;
+        let mut variables = self
+            .inventory
+            .variables(host)
+            .map_err(|error| Failure::configuration(error.to_string()))?;
+        // Lists of all hosts in the variables of each would be a square of them: only where a template may look at them.
+        if variables.values().any(|variable| mentions_magic(&variable.value)) {
+            for (name, value) in self.inventory.magic_variables(host) {
+                let origin = Origin::Default;
+                variables.insert(name, Variable { value, origin });
+            }
+        }
+        let templar = Templar::new(variables, self.vault.clone());
+        Ok(Settings::resolve(name, &templar, &self.flags, &self.extra)?)
+    }
+}
+
+/// Whether a template may use the variables that nobody writes.
+fn mentions_magic(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            (text.contains("{{") || text.contains("{%")) && ["inventory_", "group", "vars"].iter().any(|name| text.contains(name))
+        }
+        Value::List(values) => values.iter().any(mentions_magic),
+        Value::Map(values) => values.values().any(mentions_magic),
+        _ => false,
     }
 }
 
