@@ -176,14 +176,9 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<X509>, CertificateError> {
             let mut found = Vec::new();
             for block in pem::blocks(bytes)? {
                 match block.label.as_str() {
-                    "CERTIFICATE" | "X509 CERTIFICATE" => {
+                    // The last is OpenSSL's own: what it is trusted for stands behind the certificate, and is left there.
+                    "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
                         let certificate = X509::from_der(&block.content)
-                            .map_err(|error| CertificateError::damaged("the certificate", &format!("at line {}", block.line), &error))?;
-                        certificates.push(certificate);
-                    }
-                    // OpenSSL's own, with what it is trusted for behind it: only the library takes that apart.
-                    "TRUSTED CERTIFICATE" => {
-                        let certificate = X509::from_pem(block.text().as_bytes())
                             .map_err(|error| CertificateError::damaged("the certificate", &format!("at line {}", block.line), &error))?;
                         certificates.push(certificate);
                     }

@@ -53,6 +53,14 @@ pub(super) fn run(arguments: &CertNewArguments) -> Result<ExitCode, Failure> {
     let certificate_written = files::write(&pem, &text, Readers::Everyone, arguments.force)?;
     files::keep([key_written, certificate_written])?;
 
+    if let Some(authority) = &authority {
+        let end = Inspection::of(authority.leaf()).map_err(openssl)?.not_after;
+        if end < inspection.not_after {
+            printer::warning(&format!(
+                "the authority's certificate ends before, on {end}: this one is of no use after that"
+            ));
+        }
+    }
     printer::line(&format!("{}: certificate of {}", pem.display(), arguments.upn));
     printer::line(&format!("   issuer      {}", inspection.issuer));
     printer::line(&format!("   valid       {} to {}", inspection.not_before, inspection.not_after));
