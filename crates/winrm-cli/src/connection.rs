@@ -4,10 +4,11 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use winrm::{Client, Endpoint, ErrorKind, Kerberos, Secret};
-use winrm_fleet::settings::{Defaults, Flags, Key, Way};
+use winrm_fleet::settings::{Defaults, Flags, Key, Method, Way};
 use winrm_fleet::{Origin, Settings, SettingsError, Templar, Value, Variables, Vault};
 
 use crate::args::{ConnectionArguments, CredSspArguments, KerberosArguments, KinitMode, ProxyArguments, TlsArguments};
+use crate::client_certificate::{self, client_certificate};
 use crate::failure::Failure;
 use crate::{printer, proxy};
 
@@ -72,7 +73,11 @@ pub(crate) async fn connect(mut settings: Settings, arguments: &ConnectionArgume
         settings.set_proxy_password(password);
     }
     let tickets = ManagedTickets::default();
-    let user = settings.user().map(|user| user.value.clone());
+    let mut user = settings.user().map(|user| user.value.clone());
+    if user.is_none() || settings.methods().value == [Method::Certificate] {
+        // The host knows which account a certificate stands for.
+        user = settings.client_certificate().map(winrm::ClientCertificate::subject).or(user);
+    }
     let ways = settings.ways(asked.as_ref(), &tickets.0, !needs_user)?;
     let way = first_taken(ways, user.is_some()).await?;
     Ok(Connected {
@@ -162,7 +167,7 @@ pub(crate) fn flags(arguments: &ConnectionArguments) -> Result<Flags, Failure> {
     if arguments.no_cbt {
         flags.set(Key::SendCbt, Value::Bool(false), "--no-cbt");
     }
-    set_tls(&mut flags, &arguments.tls);
+    set_tls(&mut flags, &arguments.tls)?;
     set_proxy(&mut flags, &arguments.proxy)?;
     set_kerberos(&mut flags, &arguments.kerberos);
     set_credssp(&mut flags, &arguments.credssp);
@@ -186,7 +191,7 @@ fn set_password(flags: &mut Flags, arguments: &ConnectionArguments) -> Result<()
     Ok(())
 }
 
-fn set_tls(flags: &mut Flags, arguments: &TlsArguments) {
+fn set_tls(flags: &mut Flags, arguments: &TlsArguments) -> Result<(), Failure> {
     for (key, version, flag) in [
         (Key::TlsMinimum, arguments.tls_min, "--tls-min"),
         (Key::TlsMaximum, arguments.tls_max, "--tls-max"),
@@ -198,6 +203,14 @@ fn set_tls(flags: &mut Flags, arguments: &TlsArguments) {
     if let Some(ciphers) = &arguments.ciphers {
         flags.set_text(Key::Ciphers, ciphers, "--ciphers");
     }
+    if let Some(certificate) = client_certificate(arguments)? {
+        let path = path(arguments.cert.as_deref(), "--cert")?.unwrap_or_default();
+        flags.set_certificate(certificate, path, "--cert");
+    }
+    if let Some(passphrase) = client_certificate::known_passphrase(arguments)? {
+        flags.set_fallback_passphrase(passphrase);
+    }
+    Ok(())
 }
 
 fn set_proxy(flags: &mut Flags, arguments: &ProxyArguments) -> Result<(), Failure> {
@@ -286,7 +299,7 @@ pub(crate) fn password_from_environment() -> Result<Option<Secret>, Failure> {
 
 /// Asks on the terminal. `otherwise`: what to do where there is none.
 pub(crate) fn prompt(question: &str, otherwise: &str) -> Result<Secret, Failure> {
-    let no_terminal = || Failure::configuration("no password, and no terminal to ask for it").hint(otherwise);
+    let no_terminal = || Failure::configuration("a password is missing, and there is no terminal to ask for it").hint(otherwise);
     if !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() {
         return Err(no_terminal());
     }

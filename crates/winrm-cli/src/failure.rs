@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use crate::printer;
+use crate::tls_hint::tls_hint;
 
 /// A failure that a person reads.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl From<winrm::Error> for Failure {
             _ => Status::Unreachable,
         };
         let mut failure = Self::new(status, error.to_string());
-        failure.hint = error.hint().map(str::to_owned);
+        failure.hint = error.as_tls().and_then(tls_hint).or_else(|| error.hint().map(str::to_owned));
         let mut source = error.source();
         while let Some(cause) = source {
             failure.causes.push(cause.to_string());

@@ -6,6 +6,7 @@ use clap::Parser as _;
 
 mod args;
 mod cert;
+mod client_certificate;
 mod completions;
 mod connection;
 mod demo;
@@ -17,6 +18,7 @@ mod proxy;
 mod run;
 mod serve;
 mod signals;
+mod tls_hint;
 
 use args::{Arguments, Verb};
 use failure::Failure;

@@ -3,12 +3,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use winrm_auth::certificate::{self, AlternativeName};
+use winrm_auth::challenge::CERTIFICATE_SCHEME;
 use winrm_auth::credssp::{CredSspInitiator, InitiatorTls};
 use winrm_auth::kerberos::{KerberosError, KerberosInitiator};
 use winrm_auth::kinit::KinitError;
 use winrm_auth::ntlm::{NtlmEntropy, NtlmInitiator};
 use winrm_auth::spnego::SpnegoInitiator;
-use winrm_auth::{Authorization, ChannelBinding, Credentials, Mechanism, Scheme, Step, TokenMachine, basic};
+use winrm_auth::{Authorization, ChannelBinding, ClientCertificate, Credentials, Mechanism, Scheme, Step, TokenMachine, basic};
 
 use crate::builder::Settings;
 use crate::credssp::{CredSsp, CredSspMechanism};
@@ -21,6 +23,8 @@ use crate::transport::{Encryption, Transport};
 pub(crate) enum Authentication {
     /// The same header with every request: Basic, for this account.
     Header(HeaderValue, String),
+    /// The certificate that TLS has shown, for whom this is.
+    Certificate(String),
     /// An exchange of tokens for each connection.
     Tokens(Box<Tokens>),
     /// No credentials were given.
@@ -54,6 +58,7 @@ impl Authentication {
         match (settings.transport, &settings.credentials) {
             (Transport::Basic, Some(credentials)) => Self::basic(credentials),
             (Transport::Basic | Transport::Ntlm | Transport::CredSsp, None) => Ok(Self::None),
+            (Transport::Certificate, _) => Ok(Self::Certificate(settings.tls.client.as_ref().map(whom).unwrap_or_default())),
             (transport, credentials) => Ok(Self::Tokens(Box::new(Tokens {
                 transport,
                 credentials: credentials.clone(),
@@ -85,11 +90,21 @@ impl Authentication {
         Ok(Self::Header(value, credentials.account()))
     }
 
+    /// The header that goes with every request.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Header(value, _) => Some(value.clone()),
+            Self::Certificate(_) => Some(HeaderValue::from_static(CERTIFICATE_SCHEME)),
+            _ => None,
+        }
+    }
+
     /// What a host has refused: `the credentials of alice with ntlm`.
     pub(crate) fn tried(&self) -> String {
         match self {
             Self::None => "a request without credentials".to_owned(),
             Self::Header(_, account) => format!("the credentials of {account} with basic"),
+            Self::Certificate(whom) => format!("our certificate, {whom}"),
             Self::Tokens(tokens) => match &tokens.credentials {
                 Some(credentials) => format!("the credentials of {} with {}", credentials.account(), tokens.transport),
                 None => format!("the tickets at hand with {}", tokens.transport),
@@ -97,8 +112,8 @@ impl Authentication {
         }
     }
 
-    /// Why a host may have refused.
-    pub(crate) fn hint(&self, offered: &[String]) -> &'static str {
+    /// Why a host may have refused. `was_asked`: whether it wanted to see a certificate.
+    pub(crate) fn hint(&self, offered: &[String], was_asked: bool) -> &'static str {
         let offers = |name: &str| offered.iter().any(|offer| offer.eq_ignore_ascii_case(name));
         match self {
             Self::None => "this host tells nothing without credentials",
@@ -106,8 +121,30 @@ impl Authentication {
                 "the host does not take Basic: use another transport, or switch it on (WSMan:\\localhost\\Service\\Auth\\Basic)"
             }
             Self::Header(..) => "check user and password; Basic is for local accounts only, and not for disabled or locked ones",
+            Self::Certificate(_) if !was_asked => {
+                "the host did not ask for a certificate: switch that on (WSMan:\\localhost\\Service\\Auth\\Certificate); or something \
+                 in between ends TLS"
+            }
+            Self::Certificate(_) => {
+                "the host has to know it (TrustedPeople), trust its issuer, and map its user principal name to a local account with the \
+                 right password (winrm/config/service/certmapping)"
+            }
             Self::Tokens(tokens) => tokens.hint(offered),
         }
+    }
+}
+
+/// Whom a certificate is for: its subject, and the name that Windows looks for.
+fn whom(certificate: &ClientCertificate) -> String {
+    let subject = certificate.subject();
+    let names = certificate::alternative_names(certificate.leaf()).unwrap_or_default();
+    let upn = names.into_iter().find_map(|name| match name {
+        AlternativeName::Upn(upn) => Some(upn),
+        _ => None,
+    });
+    match upn {
+        Some(upn) => format!("{subject} for {upn}"),
+        None => format!("{subject}, which has no user principal name"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use winrm_auth::Credentials;
+use winrm_auth::{ClientCertificate, Credentials};
 use winrm_proto::RequestHeader;
 
 use crate::client::Client;
@@ -114,9 +114,17 @@ impl ClientBuilder {
         self
     }
 
-    /// The highest version of TLS; any where nothing is said.
+    /// The highest version of TLS; any where nothing is said, and 1.2 with [`Transport::Certificate`]: Windows asks for the
+    /// certificate in the middle of a connection, for which TLS 1.3 has another way that hosts don't go.
     pub fn tls_maximum(mut self, version: TlsVersion) -> Self {
         self.settings.tls.maximum = Some(version);
+        self
+    }
+
+    /// The certificate that is shown to hosts which ask for one. With [`Transport::Certificate`] it is who logs on; with other
+    /// transports it is for what stands in front of the host.
+    pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.settings.tls.client = Some(certificate);
         self
     }
 
@@ -213,7 +221,7 @@ impl ClientBuilder {
         settings.check(&endpoint)?;
         let tls = match endpoint.scheme() {
             Scheme::Http => None,
-            Scheme::Https => Some(Tls::new(settings.tls.clone())?),
+            Scheme::Https => Some(Tls::new(settings.tls())?),
         };
         let mut header = RequestHeader::new(endpoint.url_for_host());
         header.session_id = Some(format!("uuid:{}", new_id()));
@@ -226,6 +234,38 @@ impl ClientBuilder {
 }
 
 impl Settings {
+    /// How TLS is spoken, after the transport.
+    fn tls(&self) -> TlsSettings {
+        let mut tls = self.tls.clone();
+        if self.transport == Transport::Certificate {
+            tls.maximum = tls.maximum.or(Some(TlsVersion::Tls1_2));
+        }
+        tls
+    }
+
+    fn check_certificate(&self, clear_text: bool) -> Result<(), Error> {
+        let refuse = |message: &'static str, hint: &'static str| Err(Error::new(ErrorKind::Configuration, message).with_hint(hint));
+        if clear_text {
+            return refuse(
+                "a certificate can be shown over https only",
+                "use https; hosts listen for it at port 5986",
+            );
+        }
+        if self.tls.client.is_none() {
+            return refuse(
+                "the transport certificate needs a certificate, and none was given",
+                "give a certificate with its key, or a PFX file",
+            );
+        }
+        if self.tls.minimum > TlsVersion::Tls1_2 && self.tls.maximum.is_none() {
+            return refuse(
+                "certificates are asked for in ways that TLS 1.3 does not have, and no older version is allowed",
+                "allow TLS 1.2, or set the highest version to 1.3 as well, for hosts that ask in the handshake",
+            );
+        }
+        Ok(())
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let refuse = |message: String| Err(Error::new(ErrorKind::Configuration, message));
         for (name, value) in [
@@ -253,6 +293,9 @@ impl Settings {
         }
         self.credssp.check()?;
         let clear_text = endpoint.scheme() == Scheme::Http;
+        if self.transport == Transport::Certificate {
+            self.check_certificate(clear_text)?;
+        }
         if !self.transport.can_encrypt() {
             if self.encryption == Encryption::Always {
                 return refuse(format!(

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_openssl::SslStream;
 
 use crate::error::{Error, ErrorKind};
-use crate::tls::Secured;
+use crate::tls::{Secured, Watched};
 
 /// What HTTP is spoken on.
 pub(crate) enum Made {
@@ -31,7 +31,7 @@ pub(crate) enum Made {
 
 enum Stream {
     Plain(TcpStream),
-    Tls(Box<SslStream<TcpStream>>),
+    Tls(Box<SslStream<Watched>>),
 }
 
 impl AsyncRead for Stream {

@@ -382,8 +382,13 @@ impl Session {
         }
     }
 
+    fn hint(&self, offered: &[String]) -> &'static str {
+        let was_asked = self.dialer.tls.as_ref().is_some_and(Tls::was_asked);
+        self.authentication.hint(offered, was_asked)
+    }
+
     fn unauthorized(&self, answer: &RawAnswer) -> Error {
-        let hint = self.authentication.hint(&answer::offered(&answer.headers));
+        let hint = self.hint(&answer::offered(&answer.headers));
         answer::unauthorized(&answer.headers, &self.url, &self.authentication.tried()).with_hint(hint)
     }
 
@@ -431,7 +436,7 @@ impl Session {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let mut connection = self.dialer.dial(number).await?;
         let security = match (&self.authentication, credential) {
-            (Authentication::Header(value, _), _) => Security::Header(value.clone()),
+            (authentication, _) if let Some(value) = authentication.header() => Security::Header(value),
             (Authentication::Tokens(tokens), Credential::Needed) => self.authenticate(tokens, &mut connection).await?,
             _ => Security::None,
         };
@@ -458,7 +463,7 @@ impl Session {
             }
         }
         let names = refusal.unwrap_or_default();
-        Err(answer::not_accepted(&names, &self.url, &self.authentication.tried()).with_hint(self.authentication.hint(&names)))
+        Err(answer::not_accepted(&names, &self.url, &self.authentication.tried()).with_hint(self.hint(&names)))
     }
 
     async fn exchange_tokens(&self, tokens: &Tokens, scheme: &Scheme, connection: &mut Connection) -> Result<Exchanged, Error> {

@@ -19,21 +19,25 @@ pub enum Transport {
     /// NTLM or Kerberos, and then the password itself, for the host to act with on other hosts ([MS-CSSP]). Only for hosts that are
     /// trusted with it. With message encryption.
     CredSsp,
+    /// The certificate of [`client_certificate`](crate::ClientBuilder::client_certificate), which the host has mapped to a local
+    /// account. Over https only.
+    Certificate,
 }
 
 impl Transport {
-    const NAMES: [(Self, &'static str); 5] = [
+    const NAMES: [(Self, &'static str); 6] = [
         (Self::Basic, "basic"),
         (Self::Ntlm, "ntlm"),
         (Self::Negotiate, "negotiate"),
         (Self::Kerberos, "kerberos"),
         (Self::CredSsp, "credssp"),
+        (Self::Certificate, "certificate"),
     ];
 
     /// Whether the transport can encrypt messages itself, without TLS.
     #[must_use]
     pub fn can_encrypt(self) -> bool {
-        !matches!(self, Self::Basic)
+        !matches!(self, Self::Basic | Self::Certificate)
     }
 }
 
@@ -115,7 +119,7 @@ mod tests {
         assert_eq!("never".parse(), Ok(Encryption::Never));
         assert_eq!(
             "ssl".parse::<Transport>().unwrap_err().to_string(),
-            "\"ssl\" is no transport; there are basic, ntlm, negotiate, kerberos, credssp"
+            "\"ssl\" is no transport; there are basic, ntlm, negotiate, kerberos, credssp, certificate"
         );
     }
 }

@@ -132,6 +132,12 @@ impl ClientCertificate {
         &self.leaf
     }
 
+    /// The certificate's subject, `CN=alice, O=Example`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        name_text(self.leaf.subject_name())
+    }
+
     /// The authorities' certificates above it, the nearest first; empty if none came with it.
     #[must_use]
     pub fn chain(&self) -> &[X509] {

@@ -37,7 +37,7 @@ pub(crate) struct ConnectionArguments {
     pub(crate) connection_password_file: Option<PathBuf>,
     /// How to authenticate: basic, ntlm, kerberos, certificate, negotiate (Kerberos where a ticket can be had, else NTLM), or credssp,
     /// which hands the password to the host, so that it can act as the user on other hosts; several are tried in their order
-    /// [default: negotiate]
+    /// [default: certificate with --cert, else negotiate]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) transport: Option<Vec<String>>,
     /// Encrypt messages by the transport itself: auto over http, always also inside TLS, never sends clear text over http

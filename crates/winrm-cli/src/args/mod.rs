@@ -147,9 +147,11 @@ mod tests {
             [
                 "ask_pass",
                 "connection_password_file",
+                "cert_passphrase_file",
                 "proxy_password_file",
                 "ask_pass",
                 "connection_password_file",
+                "cert_passphrase_file",
                 "proxy_password_file",
                 "password_file"
             ]

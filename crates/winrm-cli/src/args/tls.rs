@@ -8,6 +8,17 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsArguments {
+    /// The certificate that tells the host who we are, with its chain: PEM, DER or PFX; --transport is certificate then by default
+    ///
+    /// An encrypted key or PFX takes its passphrase from --cert-passphrase-file, WINRM_CERT_PASSPHRASE or a prompt.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The certificate's private key, PEM or DER, where it isn't in the same file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) cert_key: Option<PathBuf>,
+    /// Read the passphrase of the private key or PFX from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert_passphrase_file: Option<PathBuf>,
     /// The lowest version of TLS: 1.0, 1.1, 1.2 or 1.3; below 1.2 weak keys and signatures are taken as well, for old hosts
     /// [default: 1.2]
     #[arg(long, value_name = "VERSION")]

@@ -55,6 +55,7 @@ impl Settings {
         let user = self.user.as_ref().filter(|_| self.password.is_none())?;
         let needs = |method: &Method| match method {
             Method::Certificate => false,
+            Method::Ssl if self.client_certificate.is_some() => false,
             Method::Kerberos => match &self.kerberos.source {
                 Source::Unsaid | Source::Customised(_) => self.is_program,
                 Source::Managed(_) => true,
@@ -139,6 +140,9 @@ impl Settings {
         if let Some(ciphers) = &self.ciphers {
             builder = builder.ciphers(ciphers);
         }
+        if let Some(certificate) = &self.client_certificate {
+            builder = builder.client_certificate(certificate.clone());
+        }
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
@@ -148,20 +152,14 @@ impl Settings {
         if let Some(locale) = &self.locale {
             builder = builder.locale(locale);
         }
-        if let Some(credentials) = self.credentials(transport, method, password, anonymous)? {
+        if let Some(credentials) = self.credentials(transport, password, anonymous)? {
             builder = builder.credentials(credentials);
         }
         Ok(Way { transport, builder })
     }
 
-    fn credentials(
-        &self,
-        transport: Transport,
-        method: Method,
-        password: Option<&Secret>,
-        anonymous: bool,
-    ) -> Result<Option<Credentials>, SettingsError> {
-        if method == Method::Certificate {
+    fn credentials(&self, transport: Transport, password: Option<&Secret>, anonymous: bool) -> Result<Option<Credentials>, SettingsError> {
+        if transport == Transport::Certificate {
             return Ok(None);
         }
         let tickets_suffice = matches!(transport, Transport::Kerberos | Transport::Negotiate);
@@ -192,6 +190,7 @@ impl Settings {
 
     fn transport(&self, method: Method) -> Result<Transport, SettingsError> {
         let name = match method {
+            Method::Ssl if self.client_certificate.is_some() && self.endpoint.scheme() == Scheme::Https => "certificate",
             Method::Basic | Method::Plaintext | Method::Ssl => "basic",
             Method::Certificate => "certificate",
             Method::Ntlm => "ntlm",

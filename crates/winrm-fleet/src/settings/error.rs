@@ -1,5 +1,8 @@
 //! What is wrong with a host's settings, and what is only odd.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::template::TemplateError;
 use crate::value::Origin;
 
@@ -81,6 +84,26 @@ pub enum SettingsError {
         /// Why.
         source: winrm::ProxyError,
     },
+    /// A client certificate, or its key, that can't be read.
+    #[error("{} ({origin}) can't be read", path.display())]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// Where the certificate was named.
+        origin: Origin,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// A client certificate that can't be used.
+    #[error("the client certificate {} ({origin})", path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Where it was named.
+        origin: Origin,
+        /// Why.
+        source: winrm::CertificateError,
+    },
     /// There is nobody to log on as.
     #[error("no user for {endpoint}")]
     NoUser {
@@ -135,6 +158,11 @@ impl SettingsError {
             }
             Self::Timeouts { .. } => "a host answers only when the operation timeout is over: make the read timeout longer".to_owned(),
             Self::Proxy { .. } => "it is written http://[USER[:PASSWORD]@]HOST[:PORT]; --no-proxy leaves the environment's proxies out".to_owned(),
+            Self::Certificate { source, .. } if source.is_passphrase() => {
+                "give the passphrase by the variable ansible_winrm_cert_passphrase, --cert-passphrase-file FILE or WINRM_CERT_PASSPHRASE"
+                    .to_owned()
+            }
+            Self::Certificate { source, .. } => return source.hint().map(str::to_owned),
             Self::NoUser { .. } => "name one with -u/--user, as USER@HOST, or by the variable ansible_user".to_owned(),
             Self::NoPassword { .. } => {
                 "give --connection-password-file FILE, -k, WINRM_PASSWORD, or the variable ansible_password".to_owned()
@@ -144,7 +172,7 @@ impl SettingsError {
                     .to_owned()
             }
             Self::CannotEncrypt { .. } => "choose another transport, or leave the encryption to https".to_owned(),
-            Self::Address { .. } | Self::User { .. } | Self::Unsupported { .. } => return None,
+            Self::Address { .. } | Self::User { .. } | Self::CertificateFile { .. } | Self::Unsupported { .. } => return None,
         })
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use winrm::{Endpoint, Scheme, Secret};
+use winrm::{ClientCertificate, Endpoint, Scheme, Secret};
 
+use super::certificate::Opened;
 use super::{Defaults, Key};
 use crate::value::{Origin, Value, Variable};
 
@@ -17,6 +18,11 @@ pub struct Flags {
     values: Vec<(Key, &'static str, Variable)>,
     password: Option<(Secret, Origin)>,
     fallback: Option<(Secret, Origin)>,
+    /// What `--cert` names, opened.
+    certificate: Option<ClientCertificate>,
+    fallback_passphrase: Option<Secret>,
+    /// Certificates that hosts' variables name: most hosts name the same.
+    opened: Opened,
     defaults: Defaults,
 }
 
@@ -95,6 +101,29 @@ impl Flags {
     /// The password for where no variable has one.
     pub fn set_fallback_password(&mut self, password: Secret, origin: Origin) {
         self.fallback = Some((password, origin));
+    }
+
+    /// Sets the client certificate that a flag names, opened already; `path` is for [`Settings::explain`](super::Settings::explain).
+    pub fn set_certificate(&mut self, certificate: ClientCertificate, path: &str, flag: &'static str) {
+        self.set_text(Key::CertPem, path, flag);
+        self.certificate = Some(certificate);
+    }
+
+    /// The passphrase of keys and PFX files that variables name, for where no variable has one.
+    pub fn set_fallback_passphrase(&mut self, passphrase: Secret) {
+        self.fallback_passphrase = Some(passphrase);
+    }
+
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_ref()
+    }
+
+    pub(super) fn fallback_passphrase(&self) -> Option<&Secret> {
+        self.fallback_passphrase.as_ref()
+    }
+
+    pub(super) fn opened(&self) -> &Opened {
+        &self.opened
     }
 
     pub(super) fn defaults(&self) -> Defaults {

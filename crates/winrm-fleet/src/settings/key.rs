@@ -20,6 +20,9 @@ pub enum Key {
     CaTrustPath,
     Fingerprint,
     ServerName,
+    CertPem,
+    CertKeyPem,
+    CertPassphrase,
     SendCbt,
     TlsMinimum,
     TlsMaximum,
@@ -89,7 +92,7 @@ const fn known(key: Key, name: &'static str, variables: &'static [&'static str],
         variables,
         psrp,
         kind,
-        is_secret: matches!(key, Key::Password),
+        is_secret: matches!(key, Key::Password | Key::CertPassphrase),
     }
 }
 
@@ -191,6 +194,27 @@ pub(super) const KNOWN: &[Known] = &[
         "server_name",
         &["ansible_winrm_server_name"],
         &["ansible_winrm_server_name"],
+        Kind::Text,
+    ),
+    known(
+        Key::CertPem,
+        "cert_pem",
+        &["ansible_winrm_cert_pem"],
+        &["ansible_psrp_certificate_pem"],
+        Kind::Path,
+    ),
+    known(
+        Key::CertKeyPem,
+        "cert_key_pem",
+        &["ansible_winrm_cert_key_pem"],
+        &["ansible_psrp_certificate_key_pem"],
+        Kind::Path,
+    ),
+    known(
+        Key::CertPassphrase,
+        "cert_passphrase",
+        &["ansible_winrm_cert_passphrase"],
+        &["ansible_winrm_cert_passphrase"],
         Kind::Text,
     ),
     known(

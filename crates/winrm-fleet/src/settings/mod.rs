@@ -3,6 +3,7 @@
 //! Variables come first, the flags of the command line over them, `-e/--extra-vars` over those. The names are those of Ansible's
 //! connection plugins `winrm` and `psrp`; the conversions and defaults are theirs, too.
 
+mod certificate;
 mod client;
 mod convert;
 mod error;
@@ -13,7 +14,7 @@ mod transport;
 
 use std::time::Duration;
 
-use winrm::{CertificateCheck, CredSsp, Credentials, Encryption, Endpoint, NoProxy, Proxy, Scheme, Secret, TlsVersion};
+use winrm::{CertificateCheck, ClientCertificate, CredSsp, Credentials, Encryption, Endpoint, NoProxy, Proxy, Scheme, Secret, TlsVersion};
 
 use crate::template::Templar;
 use crate::value::{Origin, Value, Variable, Variables};
@@ -77,6 +78,7 @@ pub struct Settings {
     methods: Setting<Vec<Method>>,
     encryption: Setting<Encryption>,
     certificates: Setting<CertificateCheck>,
+    client_certificate: Option<ClientCertificate>,
     server_name: Option<String>,
     send_cbt: bool,
     tls_minimum: Option<TlsVersion>,
@@ -164,6 +166,12 @@ impl Settings {
     #[must_use]
     pub fn methods(&self) -> &Setting<Vec<Method>> {
         &self.methods
+    }
+
+    /// The certificate that is shown to hosts which ask for one.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.client_certificate.as_ref()
     }
 
     /// What is odd about them.
@@ -373,6 +381,7 @@ impl<'a> Resolver<'a> {
             }
         };
         let certificates = self.certificates()?;
+        let client_certificate = self.certificate(&methods.value)?;
         let server_name = self.text(Key::ServerName)?.map(|name| name.value);
         let send_cbt = self.boolean(Key::SendCbt)?.map(|setting| setting.value);
         if send_cbt.is_none() {
@@ -399,6 +408,7 @@ impl<'a> Resolver<'a> {
             methods,
             encryption,
             certificates,
+            client_certificate,
             server_name,
             send_cbt: send_cbt.unwrap_or(true),
             tls_minimum,
@@ -501,7 +511,9 @@ impl<'a> Resolver<'a> {
             });
         }
         let basic = if scheme == Scheme::Https { Method::Ssl } else { Method::Basic };
-        let methods = if self.psrp || self.flags.defaults() == Defaults::Program {
+        let methods = if self.flags.certificate().is_some() && self.flags.defaults() == Defaults::Program {
+            vec![Method::Certificate]
+        } else if self.psrp || self.flags.defaults() == Defaults::Program {
             vec![Method::Negotiate]
         } else if user.is_some_and(|user| user.value.contains('@')) {
             vec![Method::Kerberos]

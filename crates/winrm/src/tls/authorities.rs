@@ -24,6 +24,8 @@ pub(super) fn store(path: &Path) -> Result<X509Store, Error> {
     for authority in found.authorities {
         store.add_cert(authority).map_err(unusable)?;
     }
+    // An authority between the host and the root can be the one that is trusted, and the host's own certificate as well.
+    store.set_flags(X509VerifyFlags::PARTIAL_CHAIN).map_err(unusable)?;
     for file in &found.revocations {
         let lookup = store.add_lookup(X509Lookup::file()).map_err(unusable)?;
         lookup.load_crl_file(file, SslFiletype::PEM).map_err(unusable)?;

@@ -6,13 +6,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslOptions, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::{X509, X509StoreContextRef, X509VerifyResult};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
+use winrm_auth::ClientCertificate;
 
 use super::failure::{Refused, handshake_failed, not_pinned};
 use super::shown::{fingerprint, names_address};
+use super::watch::{Asked, Watched};
 use super::{CertificateCheck, TlsSettings, TlsVersion, authorities};
 use crate::error::{Error, ErrorKind};
 
@@ -27,11 +29,13 @@ const ADDRESS_MISMATCH: i32 = 64;
 pub(crate) struct Tls {
     connector: SslConnector,
     settings: TlsSettings,
+    /// Whether the host has asked for a certificate; watched only where there is one.
+    asked: Asked,
 }
 
 /// A connection, and the server's certificate (DER) that it was made with.
 pub(crate) struct Secured {
-    pub(crate) stream: SslStream<TcpStream>,
+    pub(crate) stream: SslStream<Watched>,
     pub(crate) certificate: Vec<u8>,
 }
 
@@ -49,9 +53,13 @@ impl Tls {
             CertificateCheck::Pinned(_) => {}
             CertificateCheck::Ignore => builder.set_verify(SslVerifyMode::NONE),
         }
+        if let Some(client) = &settings.client {
+            set_client_certificate(&mut builder, client)?;
+        }
         Ok(Self {
             connector: builder.build(),
             settings,
+            asked: Asked::default(),
         })
     }
 
@@ -94,7 +102,8 @@ impl Tls {
                 });
             }
         }
-        let mut stream = SslStream::new(ssl, tcp).map_err(failed)?;
+        let watched = Watched::new(tcp, self.is_certified().then(|| self.asked.clone()));
+        let mut stream = SslStream::new(ssl, watched).map_err(failed)?;
         if let Err(error) = Pin::new(&mut stream).connect().await {
             let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
             return Err(match refused {
@@ -110,6 +119,10 @@ impl Tls {
         {
             return Err(not_pinned(name, &certificate));
         }
+        if stream.ssl().version2() == Some(SslVersion::TLS1_3) {
+            // There it can't be seen.
+            self.asked.set();
+        }
         let cipher = stream.ssl().current_cipher().map_or("none", |cipher| cipher.name());
         tracing::debug!(name, version = stream.ssl().version_str(), cipher, "TLS");
         let certificate = certificate.to_der().map_err(failed)?;
@@ -118,7 +131,12 @@ impl Tls {
 
     /// Whether there is a certificate to show where a host asks for one.
     pub(crate) fn is_certified(&self) -> bool {
-        false
+        self.settings.client.is_some()
+    }
+
+    /// Whether the host has asked for it, as far as that can be seen.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.is_true()
     }
 }
 
@@ -126,6 +144,23 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+fn set_client_certificate(builder: &mut SslConnectorBuilder, client: &ClientCertificate) -> Result<(), Error> {
+    let unusable = |error: ErrorStack| {
+        let subject = client.subject();
+        Error::new(
+            ErrorKind::Configuration,
+            format!("the client certificate of {subject} can't be used"),
+        )
+        .with_hint("keys below 2048 bits of RSA and signatures with SHA-1 are taken only with the ciphers DEFAULT@SECLEVEL=0")
+        .with_source(error)
+    };
+    builder.set_certificate(client.leaf()).map_err(unusable)?;
+    for above in client.chain() {
+        builder.add_extra_chain_cert(above.clone()).map_err(unusable)?;
+    }
+    builder.set_private_key(client.key()).map_err(unusable)
 }
 
 fn set_versions(builder: &mut SslConnectorBuilder, settings: &TlsSettings) -> Result<(), Error> {

@@ -4,17 +4,20 @@ mod authorities;
 mod connector;
 mod failure;
 mod shown;
+mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use openssl::ssl::SslVersion;
+use winrm_auth::ClientCertificate;
 
 pub(crate) use connector::{Secured, Tls};
 pub(crate) use failure::refused_later;
 pub use failure::{TlsFailure, TlsProblem};
 pub use shown::ShownCertificate;
+pub(crate) use watch::Watched;
 
 /// Which certificates of a host are accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,6 +158,8 @@ pub(crate) struct TlsSettings {
     pub(crate) maximum: Option<TlsVersion>,
     /// OpenSSL's names; its own choice where there is nothing.
     pub(crate) ciphers: Option<String>,
+    /// What is shown to hosts that ask for it.
+    pub(crate) client: Option<ClientCertificate>,
 }
 
 impl Default for TlsSettings {
@@ -164,6 +169,7 @@ impl Default for TlsSettings {
             minimum: TlsVersion::Tls1_2,
             maximum: None,
             ciphers: None,
+            client: None,
         }
     }
 }
