@@ -28,9 +28,6 @@ pub(crate) fn tls_hint(failure: &TlsFailure) -> Option<String> {
             format!("renew it with RSA of 2048 bits or more and SHA-256; or --ciphers DEFAULT@SECLEVEL=0; or, {compared}: {pin}")
         }
         TlsProblem::NotPinned => format!("if the host has a new certificate, {compared}: {pin}"),
-        TlsProblem::Version => {
-            "old hosts (Server 2008, and 2008 R2 without updates) have TLS 1.0 only: --tls-min 1.0, where the network is trusted".to_owned()
-        }
         TlsProblem::NoCommonCipher => {
             "old hosts have ciphers that are off by default: --ciphers DEFAULT@SECLEVEL=0, or --tls-min 1.0 as well; a host that wants a \
              client certificate may say so too: --cert FILE"

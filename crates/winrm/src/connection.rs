@@ -182,7 +182,11 @@ impl Connection {
             None => Unanswered::Lost(failed.into_error()),
         })?;
         let (head, body) = response.into_parts();
-        let body = self.read(body, &head.headers, bounds, silence).await?;
+        let body = match self.read(body, &head.headers, bounds, silence).await {
+            // Who refuses a request may not read it to its end, and the connection breaks. What was refused is known all the same.
+            Err(Unanswered::Lost(_)) if head.status.is_client_error() || head.status == StatusCode::INTERNAL_SERVER_ERROR => Vec::new(),
+            body => body?,
+        };
         Ok(RawAnswer {
             status: head.status,
             headers: head.headers,

@@ -395,7 +395,7 @@ impl Session {
     fn unanswered(&self, action: &str, failure: Unanswered) -> Error {
         let url = &self.url;
         if let (Some(tls), Unanswered::NotSent(error) | Unanswered::Lost(error)) = (&self.dialer.tls, &failure)
-            && let Some(refused) = tls::refused_later(self.dialer.server_name(), error, tls.is_certified())
+            && let Some(refused) = tls::refused_later(self.dialer.server_name(), error, tls.is_certified(), tls.was_asked())
         {
             return refused;
         }

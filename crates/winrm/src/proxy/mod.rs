@@ -241,10 +241,12 @@ impl Route {
         match answer.status.as_u16() {
             407 => {
                 let offers = answer.headers.get_all(header::PROXY_AUTHENTICATE);
-                Some(proxy.unauthorized(offers.iter().filter_map(|value| value.to_str().ok())))
+                Some(proxy.unauthorized(offers.iter().filter_map(|value| value.to_str().ok()), 407))
             }
             // The request may have left the proxy.
-            status @ 502..=504 if !answer::is_soap(&answer.headers) => Some(proxy.no_way(endpoint, status).at_least(MayHaveRun::Unknown)),
+            status @ (500 | 502..=504) if !answer::is_soap(&answer.headers) => {
+                Some(proxy.no_way(endpoint, status).at_least(MayHaveRun::Unknown))
+            }
             _ => None,
         }
     }

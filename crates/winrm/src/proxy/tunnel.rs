@@ -66,14 +66,21 @@ impl Proxy {
         let authority = endpoint.authority();
         let port = endpoint.port();
         match status {
-            407 => {
+            // tinyproxy says 401 to wrong credentials.
+            401 | 407 => {
                 let values = head.lines().filter_map(|line| {
                     let (name, value) = line.split_once(':')?;
                     name.eq_ignore_ascii_case("proxy-authenticate").then(|| value.trim())
                 });
-                self.unauthorized(values)
+                self.unauthorized(values, status)
             }
-            502..=504 => self.no_way(endpoint, status),
+            // tinyproxy says 500.
+            500 | 502..=504 => self.no_way(endpoint, status),
+            400 | 404 | 405 | 501 => Error::new(
+                ErrorKind::Connect,
+                format!("what listens at {self} makes no tunnels (HTTP {status} to CONNECT)"),
+            )
+            .with_hint("is it an http proxy, and is it told to make tunnels?"),
             _ => {
                 let message = format!("the proxy {self} does not let connections through to {authority} (HTTP {status})");
                 // Handing requests to the proxy would be the other way to an http target.
@@ -91,28 +98,28 @@ impl Proxy {
         }
     }
 
-    /// HTTP 502, 503, 504.
+    /// HTTP 500, 502, 503, 504.
     pub(super) fn no_way(&self, endpoint: &Endpoint, status: u16) -> Error {
         let message = format!("the proxy {self} can't reach {} (HTTP {status})", endpoint.authority());
         Error::new(ErrorKind::Connect, message)
             .with_hint("is the host up, is its port open for the proxy, and does the proxy know its name?")
     }
 
-    /// HTTP 407 with these values of `Proxy-Authenticate`.
-    pub(super) fn unauthorized<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Error {
+    /// HTTP 407, or one that means it, with these values of `Proxy-Authenticate`.
+    pub(super) fn unauthorized<'a>(&self, offers: impl Iterator<Item = &'a str>, status: u16) -> Error {
         let offered = offered(offers);
         let takes_basic = offered.is_empty() || offered.iter().any(|name| name.eq_ignore_ascii_case("basic"));
         let (message, hint) = match &self.user {
             _ if !takes_basic => (
-                format!("the proxy {self} asks for credentials by {} (HTTP 407)", offered.join(", ")),
+                format!("the proxy {self} asks for credentials by {} (HTTP {status})", offered.join(", ")),
                 "only Basic is spoken to proxies here: a local proxy such as cntlm or px can stand between",
             ),
             None => (
-                format!("the proxy {self} asks for credentials (HTTP 407)"),
+                format!("the proxy {self} asks for credentials (HTTP {status})"),
                 "name the user in the proxy's address, http://USER@HOST:PORT, and give the password",
             ),
             Some(user) => (
-                format!("the proxy {self} refused the credentials of {user} (HTTP 407)"),
+                format!("the proxy {self} refused the credentials of {user} (HTTP {status})"),
                 "check the user and the password of the proxy: they are not those of the Windows host",
             ),
         };

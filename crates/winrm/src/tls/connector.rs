@@ -29,7 +29,7 @@ const ADDRESS_MISMATCH: i32 = 64;
 pub(crate) struct Tls {
     connector: SslConnector,
     settings: TlsSettings,
-    /// Whether the host has asked for a certificate; watched only where there is one.
+    /// Whether the host has asked for a certificate.
     asked: Asked,
 }
 
@@ -102,14 +102,14 @@ impl Tls {
                 });
             }
         }
-        let watched = Watched::new(tcp, self.is_certified().then(|| self.asked.clone()));
+        let watched = Watched::new(tcp, self.asked.clone());
         let mut stream = SslStream::new(ssl, watched).map_err(failed)?;
         if let Err(error) = Pin::new(&mut stream).connect().await {
             let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
             return Err(match refused {
                 Some(refused) if matches!(self.settings.check, CertificateCheck::Pinned(_)) => not_pinned(name, &refused.leaf),
                 Some(refused) => refused.explain(name),
-                None => handshake_failed(name, &error, &self.settings, self.is_certified()),
+                None => handshake_failed(name, &error, &self.settings, self.was_asked()),
             });
         }
         let certificate = stream.ssl().peer_certificate();

@@ -235,8 +235,9 @@ mod alert {
     }
 }
 
-/// Why no connection was made, the host's certificate apart. `certified`: whether we have a certificate to show.
-pub(super) fn handshake_failed(name: &str, error: &ssl::Error, settings: &TlsSettings, certified: bool) -> Error {
+/// Why no connection was made, the host's certificate apart. `asked`: whether the host wanted to see a certificate.
+pub(super) fn handshake_failed(name: &str, error: &ssl::Error, settings: &TlsSettings, asked: bool) -> Error {
+    let certified = settings.client.is_some();
     let reasons: Vec<i32> = error
         .ssl_error()
         .iter()
@@ -244,7 +245,12 @@ pub(super) fn handshake_failed(name: &str, error: &ssl::Error, settings: &TlsSet
         .map(openssl::error::Error::reason_code)
         .collect();
     let has = |wanted: &[i32]| reasons.iter().any(|reason| wanted.contains(reason));
-    if let Some(failure) = client_certificate_refused(name, &reasons, certified) {
+    // Up to TLS 1.2 a host that gets no certificate says no more than that the handshake failed.
+    let is_missing = asked && !certified && has(&[reason::ALERT + alert::HANDSHAKE_FAILURE]);
+    if is_missing {
+        return client_certificate_wanted(name, words(error));
+    }
+    if let Some(failure) = client_certificate_refused(name, &reasons, certified, words(error)) {
         return failure;
     }
     let alert = |number: i32| has(&[reason::ALERT + number]);
@@ -315,28 +321,31 @@ fn range(settings: &TlsSettings) -> String {
 }
 
 fn older(settings: &TlsSettings) -> String {
-    if settings.minimum > TlsVersion::Tls1_0 {
-        "old hosts have TLS 1.0 only (Server 2008, and 2008 R2 without updates): allow it by a lower minimum, where the network is trusted"
-            .to_owned()
-    } else {
-        "allow a newer version of TLS".to_owned()
+    let newer = "allow a newer version (--tls-max)";
+    let older = "old hosts have TLS 1.0 only (Server 2008, and 2008 R2 without updates): a minimum of 1.0 takes them, where the network \
+                 is trusted (--tls-min 1.0)";
+    match (settings.minimum, settings.maximum) {
+        (TlsVersion::Tls1_0, _) => newer.to_owned(),
+        (_, None | Some(TlsVersion::Tls1_3)) => older.to_owned(),
+        (_, Some(_)) => format!("{newer}; or {older}"),
     }
 }
 
-fn client_certificate_refused(name: &str, reasons: &[i32], certified: bool) -> Option<Error> {
+fn client_certificate_wanted(name: &str, detail: String) -> Error {
+    Error::new(ErrorKind::Tls, format!("{name} wants a client certificate, and none was given"))
+        .with_hint("give one with its key; the account it stands for is up to the host")
+        .with_source(TlsFailure {
+            problem: TlsProblem::ClientCertificateWanted,
+            certificate: None,
+            detail,
+        })
+}
+
+fn client_certificate_refused(name: &str, reasons: &[i32], certified: bool, detail: String) -> Option<Error> {
     let alerts = || reasons.iter().map(|reason| reason - reason::ALERT);
-    let failure = |problem| TlsFailure {
-        problem,
-        certificate: None,
-        detail: "an alert of TLS during the handshake".to_owned(),
-    };
     if !certified {
         let wanted = alerts().any(|number| number == alert::CERTIFICATE_REQUIRED || number == 41);
-        return wanted.then(|| {
-            Error::new(ErrorKind::Tls, format!("{name} wants a client certificate, and none was given"))
-                .with_hint("give one with its key; the account it stands for is up to the host")
-                .with_source(failure(TlsProblem::ClientCertificateWanted))
-        });
+        return wanted.then(|| client_certificate_wanted(name, detail));
     }
     let why = alerts().find_map(|number| match number {
         alert::CERTIFICATE_REQUIRED => Some("it did not get it"),
@@ -345,13 +354,19 @@ fn client_certificate_refused(name: &str, reasons: &[i32], certified: bool) -> O
     Some(
         Error::new(ErrorKind::Tls, format!("{name} refused our certificate: {why}"))
             .with_hint("it has to be valid, for client authentication, and from an authority that the host trusts for clients")
-            .with_source(failure(TlsProblem::ClientCertificateRefused)),
+            .with_source(TlsFailure {
+                problem: TlsProblem::ClientCertificateRefused,
+                certificate: None,
+                detail,
+            }),
     )
 }
 
 /// The same for a connection that broke later: in TLS 1.3, and in a renegotiation, hosts look at our certificate after the
 /// handshake.
-pub(crate) fn refused_later(name: &str, error: &(dyn StdError + 'static), certified: bool) -> Option<Error> {
+///
+/// `asked`: whether the host wanted to see a certificate.
+pub(crate) fn refused_later(name: &str, error: &(dyn StdError + 'static), certified: bool, asked: bool) -> Option<Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         // An I/O error's source is that of what it wraps, which is then left out.
@@ -362,7 +377,10 @@ pub(crate) fn refused_later(name: &str, error: &(dyn StdError + 'static), certif
         if let Some(error) = error.downcast_ref::<ssl::Error>().or(wrapped) {
             let stack = error.ssl_error()?;
             let reasons: Vec<i32> = stack.errors().iter().map(openssl::error::Error::reason_code).collect();
-            return client_certificate_refused(name, &reasons, certified);
+            if asked && !certified && reasons.contains(&(reason::ALERT + alert::HANDSHAKE_FAILURE)) {
+                return Some(client_certificate_wanted(name, words(error)));
+            }
+            return client_certificate_refused(name, &reasons, certified, words(error));
         }
         next = error.source();
     }

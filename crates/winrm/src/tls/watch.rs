@@ -31,25 +31,21 @@ impl Asked {
     }
 }
 
-/// A TCP connection that looks at what TLS sends, if somebody wants to know.
+/// A TCP connection that looks at what TLS sends.
 pub(crate) struct Watched {
     tcp: TcpStream,
-    watch: Option<Watch>,
+    records: Records,
+    asked: Asked,
 }
 
 impl Watched {
-    pub(super) fn new(tcp: TcpStream, asked: Option<Asked>) -> Self {
-        let watch = asked.map(|asked| Watch {
+    pub(super) fn new(tcp: TcpStream, asked: Asked) -> Self {
+        Self {
+            tcp,
             records: Records::default(),
             asked,
-        });
-        Self { tcp, watch }
+        }
     }
-}
-
-struct Watch {
-    records: Records,
-    asked: Asked,
 }
 
 /// The incoming records, as far as they have to be understood.
@@ -135,10 +131,8 @@ impl AsyncRead for Watched {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.tcp).poll_read(context, buffer);
-        if let Some(watch) = &mut this.watch
-            && watch.records.see(&buffer.filled()[before..])
-        {
-            watch.asked.set();
+        if this.records.see(&buffer.filled()[before..]) {
+            this.asked.set();
         }
         read
     }
