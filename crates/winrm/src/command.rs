@@ -185,7 +185,24 @@ impl Command {
         async move { Child::spawn(plan?).await }
     }
 
+    pub(crate) fn set_program(&mut self, program: String) {
+        self.program = program;
+    }
+
     fn plan(&mut self) -> Result<Plan, Error> {
+        let stdin = match &self.stdin {
+            Source::Null => Source::Null,
+            Source::Late(delay) => Source::Late(*delay),
+            Source::Open => Source::Open,
+            Source::Piped => Source::Piped,
+            Source::Bytes(bytes) => Source::Bytes(bytes.clone()),
+            // A reader can be read once; a second start finds the end.
+            Source::Reader(_) => std::mem::replace(&mut self.stdin, Source::Null),
+        };
+        self.plan_with(stdin)
+    }
+
+    pub(crate) fn plan_with(&self, stdin: Source) -> Result<Plan, Error> {
         if self.own_options && matches!(self.place, Place::Kept(_)) {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -193,15 +210,7 @@ impl Command {
             )
             .with_hint("set them on the ShellBuilder, or run the command in a shell of its own"));
         }
-        let stdin = match &self.stdin {
-            Source::Null => Source::Null,
-            Source::Open => Source::Open,
-            Source::Piped => Source::Piped,
-            Source::Bytes(bytes) => Source::Bytes(bytes.clone()),
-            // A reader can be read once; a second start finds the end.
-            Source::Reader(_) => std::mem::replace(&mut self.stdin, Source::Null),
-        };
-        let has_input = !matches!(stdin, Source::Null | Source::Open);
+        let has_input = !matches!(stdin, Source::Null | Source::Late(_) | Source::Open);
         let mut request = CommandRequest::new(String::new(), self.program.clone());
         request.arguments = self.arguments.clone();
         request.console_mode_stdin = Some(self.console_mode_stdin.unwrap_or(!has_input));

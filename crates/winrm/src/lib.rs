@@ -18,6 +18,7 @@
 //!
 //! * [`Client::command`] runs one command in a shell of its own; [`Client::shell`] opens a shell for many.
 //! * [`Command::output`] collects, [`Command::spawn`] gives streams, [`Command::status`] only waits.
+//! * [`Client::powershell`] runs a PowerShell script: its errors, warnings and progress come as records, and its output as objects if wanted.
 //! * Whatever is dropped before its end is ended on the host in the background; [`Client::close`] waits for that.
 //! * Nothing is sent twice where that could run a command twice: [`Error::may_have_run`] tells what is known.
 //!
@@ -38,6 +39,7 @@ mod error;
 mod kerberos;
 mod operations;
 mod pool;
+mod powershell;
 mod proxy;
 mod quote;
 mod run;
@@ -56,6 +58,7 @@ pub use credssp::{CredSsp, CredSspMechanism};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use error::{Error, ErrorKind, MayHaveRun};
 pub use kerberos::{Kerberos, TicketSource};
+pub use powershell::{Information, Objects, PowerShell, PowerShellChild, PowerShellOutput, Record, Records};
 pub use proxy::{NoProxy, Proxy, ProxyError};
 pub use shell::{Shell, ShellBuilder};
 pub use stdio::Stdio;
@@ -67,6 +70,7 @@ pub use winrm_auth::certificate;
 pub use winrm_auth::credentials::InvalidUserName;
 pub use winrm_auth::kinit::Kinit;
 pub use winrm_auth::{CertificateError, ClientCertificate, Credentials, Secret};
+pub use winrm_proto::clixml;
 pub use winrm_proto::fault;
 pub use winrm_proto::fault::Fault;
 pub use winrm_proto::transfer::Config;

@@ -129,7 +129,7 @@ pub(crate) async fn spawn(mut plan: Plan) -> Result<Child, Error> {
 }
 
 /// What [`ChildStdin`] holds at most, in bytes: about one large request.
-const PIPE_SIZE: usize = 384 * 1024;
+pub(crate) const PIPE_SIZE: usize = 384 * 1024;
 
 /// A command on the host. Dropped before its end, it is ended there in the background.
 struct Running {
@@ -353,7 +353,7 @@ impl Sink {
 /// Where input comes from.
 enum Feed {
     Nothing,
-    EndOnly,
+    EndOnly(Duration),
     Bytes(Bytes),
     Reader(Box<dyn AsyncRead + Send + Unpin>),
 }
@@ -362,7 +362,8 @@ impl Feed {
     fn unattended(source: Source) -> Self {
         match source {
             Source::Open => Self::Nothing,
-            Source::Null | Source::Piped => Self::EndOnly,
+            Source::Null | Source::Piped => Self::EndOnly(END_OF_NO_INPUT),
+            Source::Late(delay) => Self::EndOnly(delay),
             Source::Bytes(bytes) => Self::Bytes(bytes),
             Source::Reader(reader) => Self::Reader(reader),
         }
@@ -380,8 +381,8 @@ impl Feed {
         };
         match self {
             Self::Nothing => Ok(()),
-            Self::EndOnly => {
-                tokio::time::sleep(END_OF_NO_INPUT).await;
+            Self::EndOnly(delay) => {
+                tokio::time::sleep(delay).await;
                 sender.send(Bytes::new(), true).await.map(drop)
             }
             Self::Bytes(bytes) => {

@@ -1,6 +1,7 @@
 //! What a command reads from its standard input.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -12,6 +13,8 @@ pub struct Stdio(pub(crate) Source);
 
 pub(crate) enum Source {
     Null,
+    /// As `Null`, but told only so long after the start.
+    Late(Duration),
     Open,
     Piped,
     Bytes(Bytes),
@@ -76,7 +79,7 @@ impl From<Bytes> for Stdio {
 impl fmt::Debug for Stdio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Null => f.write_str("Null"),
+            Source::Null | Source::Late(_) => f.write_str("Null"),
             Source::Open => f.write_str("Open"),
             Source::Piped => f.write_str("Piped"),
             Source::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),

@@ -1,0 +1,2 @@
+# The script alone.
+& $WinRM.Block ARGUMENTS
