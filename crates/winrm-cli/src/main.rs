@@ -15,6 +15,7 @@ mod fleet;
 mod ping;
 mod printer;
 mod proxy;
+mod ps;
 mod run;
 mod serve;
 mod signals;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         }
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
         Verb::Report(arguments) => fleet::report(&arguments),
+        Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
         Verb::Cert(arguments) => cert::run(&arguments),

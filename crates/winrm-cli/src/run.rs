@@ -55,7 +55,7 @@ pub(crate) fn command(client: &Client, words: &[String], shell: &ShellArguments)
 }
 
 /// What ended the program before the command ended by itself.
-enum Cut {
+pub(crate) enum Cut {
     Interrupted,
     Terminated,
     Output(Uncopied),
@@ -97,7 +97,7 @@ async fn run_to_its_end(mut command: Command, pass_stdin: bool) -> Result<ExitCo
 }
 
 /// The first Ctrl-C goes to the command, a second one and SIGTERM end the program.
-async fn interruptions(signals: &Signals, child: &Child) -> Cut {
+pub(crate) async fn interruptions(signals: &Signals, child: &Child) -> Cut {
     tokio::select! {
         () = signals.terminated() => return Cut::Terminated,
         () = signals.interrupted() => {}
@@ -113,7 +113,7 @@ async fn interruptions(signals: &Signals, child: &Child) -> Cut {
 }
 
 /// Ends the command on the host, and the program. Another Ctrl-C doesn't wait for the host.
-async fn end(mut child: Child, status: Status) -> Result<ExitCode, Failure> {
+pub(crate) async fn end(mut child: Child, status: Status) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
     tokio::select! {
         outcome = child.kill() => {
@@ -126,7 +126,7 @@ async fn end(mut child: Child, status: Status) -> Result<ExitCode, Failure> {
     Ok(status.into())
 }
 
-fn exit_code(code: Option<u32>) -> ExitCode {
+pub(crate) fn exit_code(code: Option<u32>) -> ExitCode {
     match code {
         Some(code) => ExitCode::from(u8::try_from(code).unwrap_or_else(|_| {
             printer::note(&format!("winrm: the command's exit code is {} (0x{code:08X})", code.cast_signed()));
@@ -139,7 +139,7 @@ fn exit_code(code: Option<u32>) -> ExitCode {
     }
 }
 
-async fn feed(mut stdin: ChildStdin) {
+pub(crate) async fn feed(mut stdin: ChildStdin) {
     let mut source = tokio::io::stdin();
     let mut buffer = vec![0; PIECE];
     // The command may end without reading its input: that is no error here, as it is none for a pipe in a shell.
@@ -152,7 +152,7 @@ async fn feed(mut stdin: ChildStdin) {
 }
 
 /// What keeps the output from being copied.
-enum Uncopied {
+pub(crate) enum Uncopied {
     /// The host's trouble: the child knows more about it.
     Source,
     /// Ours.

@@ -10,6 +10,7 @@ mod credssp;
 mod fleet;
 mod inventory;
 mod ping;
+mod ps;
 mod run;
 mod serve;
 mod tls;
@@ -20,6 +21,7 @@ pub(crate) use credssp::CredSspArguments;
 pub(crate) use fleet::{FleetArguments, ReportArguments, ReportFormat, ReportStyle, Rerun};
 pub(crate) use inventory::InventoryArguments;
 pub(crate) use ping::PingArguments;
+pub(crate) use ps::{ObjectFormat, PsArguments, ScriptArguments};
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
 pub(crate) use tls::{ProxyArguments, TlsArguments};
@@ -37,6 +39,7 @@ pub(crate) use tls::{ProxyArguments, TlsArguments};
 Examples:
   winrm run administrator@web1 -- ipconfig /all
   winrm run -u alice https://web1:5986 -- 'dir C:\\ & ver'
+  winrm ps -u alice web1 -- 'Get-Service | Where-Object Status -eq Stopped'
   winrm ping -u alice web1
   winrm run -u alice web1,web2 -- hostname          # several hosts at once
   winrm serve --user alice --password-file pw       # a WinRM host of this machine, for tests
@@ -54,6 +57,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Run(RunArguments),
+    Ps(Box<PsArguments>),
     Ping(PingArguments),
     Report(ReportArguments),
     Serve(Box<ServeArguments>),

@@ -73,7 +73,7 @@ impl Script {
             call = format!("{} | {}", call.trim_end(), objects);
         }
         let preferences = if self.no_progress {
-            "$ProgressPreference = 'SilentlyContinue'"
+            "$ProgressPreference = 'SilentlyContinue'\n"
         } else {
             ""
         };
