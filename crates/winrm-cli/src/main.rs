@@ -12,6 +12,7 @@ mod connection;
 mod demo;
 mod failure;
 mod fleet;
+mod inventory;
 mod ping;
 mod printer;
 mod proxy;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Report(arguments) => fleet::report(&arguments),
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
+        Verb::Inventory(arguments) => inventory::run(&arguments),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
         Verb::Cert(arguments) => cert::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),

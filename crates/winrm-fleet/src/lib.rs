@@ -1,13 +1,15 @@
 //! Many Windows hosts at once: Ansible inventories and vaults, host patterns, connection variables, and the bounded fan-out.
 
+pub mod config;
 mod fleet;
 pub mod inventory;
 pub mod settings;
 mod template;
-mod value;
+pub mod value;
 pub mod vault;
 mod yaml;
 
+pub use config::AnsibleConfig;
 pub use fleet::{
     Amount, Attempt, CaptureReader, Captured, Fleet, Host, HostResult, InvalidAmount, InvalidShard, OUTPUT_LIMIT, Outcome, Recipe, Run,
     Shard, Stop, TooFewFiles, Trouble, TroubleKind, Verdict, Via,

@@ -79,6 +79,29 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A float as Python's `repr` writes it.
+#[must_use]
+pub fn float_text(number: f64) -> String {
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let plain = format!("{number:?}");
+    // Rust turns to exponents where Python does (1e16, 1e-5), and writes them without sign and second digit.
+    match plain.split_once('e') {
+        Some((mantissa, exponent)) => {
+            let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
+            match exponent.strip_prefix('-') {
+                Some(exponent) => format!("{mantissa}e-{exponent:0>2}"),
+                None => format!("{mantissa}e+{exponent:0>2}"),
+            }
+        }
+        None => plain,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -106,6 +106,17 @@ pub struct Malformed {
 }
 
 impl Malformed {
+    pub(crate) fn new(path: Arc<Path>, line: u32, column: u32, what: impl Into<String>, text: Option<&str>) -> Self {
+        Self {
+            path,
+            line,
+            column,
+            what: what.into(),
+            hint: None,
+            text: text.map(str::to_owned),
+        }
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

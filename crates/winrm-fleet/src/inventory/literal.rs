@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, float_text};
 
 /// Python refuses to parse more brackets than that in each other.
 const MAX_DEPTH: usize = 100;
@@ -40,28 +40,6 @@ pub(crate) fn key_of(value: &Value) -> Option<Arc<str>> {
         Value::String(text) | Value::Unsafe(text) | Value::Vaulted(text) => text.clone(),
         Value::List(_) | Value::Map(_) => return None,
     })
-}
-
-/// A float as Python's `repr` writes it.
-pub(crate) fn float_text(number: f64) -> String {
-    if number.is_nan() {
-        return "NaN".to_owned();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
-    }
-    let plain = format!("{number:?}");
-    // Rust turns to exponents where Python does (1e16, 1e-5), and writes them without sign and second digit.
-    match plain.split_once('e') {
-        Some((mantissa, exponent)) => {
-            let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
-            match exponent.strip_prefix('-') {
-                Some(exponent) => format!("{mantissa}e-{exponent:0>2}"),
-                None => format!("{mantissa}e+{exponent:0>2}"),
-            }
-        }
-        None => plain,
-    }
 }
 
 /// What a literal holds before it becomes a value: only numbers can be added and negated, and imaginary ones are texts in the end.

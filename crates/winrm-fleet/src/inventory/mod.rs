@@ -38,6 +38,7 @@ pub use error::{InventoryError, Malformed};
 pub use graph::Host;
 pub use pattern::{PatternError, Selection};
 pub use source::Source;
+pub(crate) use source::expand_path;
 
 /// How inventories are read.
 #[derive(Clone)]
@@ -182,6 +183,20 @@ impl Inventory {
         }
         self.files.host(beside, &host.name, &mut merged)?;
         self.files.host(play, &host.name, &mut merged)?;
+        Ok(merged.variables)
+    }
+
+    /// What is said of the host itself, by inventories and in `host_vars`, without what its groups say.
+    ///
+    /// # Errors
+    /// A file in `host_vars` that can't be read.
+    pub fn own_variables(&self, host: &Host) -> Result<Variables, InventoryError> {
+        let mut merged = Merge::new(self.merge_maps);
+        for entries in &host.variables {
+            self.say(&mut merged, entries);
+        }
+        self.files.host(Beside::Inventory, &host.name, &mut merged)?;
+        self.files.host(Beside::Playbook, &host.name, &mut merged)?;
         Ok(merged.variables)
     }
 

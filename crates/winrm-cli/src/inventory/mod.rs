@@ -1,0 +1,157 @@
+//! `winrm inventory`, and how every verb opens inventories.
+
+mod graph;
+mod list;
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use winrm_fleet::vault::{PasswordSourceError, VaultId};
+use winrm_fleet::{AnsibleConfig, Inventory, InventoryError, LoadOptions, PatternError, Source, Vault};
+
+use crate::args::{InventoryArguments, ShowArguments};
+use crate::connection::prompt;
+use crate::failure::Failure;
+use crate::printer;
+
+/// Inventories, and what was read on the way to them.
+pub(crate) struct Opened {
+    pub(crate) inventory: Inventory,
+    #[allow(dead_code, reason = "runs over inventories take their defaults from it")]
+    pub(crate) config: AnsibleConfig,
+    #[allow(dead_code, reason = "runs over inventories open inline values with it")]
+    pub(crate) vault: Vault,
+}
+
+/// Reads `ansible.cfg`, gets the vaults' passwords, and reads the inventories.
+pub(crate) fn open(arguments: &InventoryArguments) -> Result<Opened, Failure> {
+    let config = AnsibleConfig::find()?;
+    warn(config.warnings());
+    let vault = vault(arguments, &config)?;
+    let sources = if arguments.inventory.is_empty() {
+        config.inventory()
+    } else {
+        arguments.inventory.iter().map(|text| Source::parse(text)).collect()
+    };
+    let mut options = LoadOptions::default();
+    options.vault = vault.clone();
+    // As Ansible: where no playbook is, the working directory is its place.
+    options.playbook_dir = Some(
+        arguments
+            .playbook_dir
+            .clone()
+            .or_else(|| config.playbook_dir())
+            .unwrap_or_else(|| PathBuf::from(".")),
+    );
+    if let Some(extensions) = config.ignored_extensions() {
+        options.ignore_extensions = extensions;
+    }
+    options.ignore_patterns = config.ignored_patterns();
+    options.merge_maps = config.merges_maps();
+    let inventory = Inventory::load(&sources, &options)?;
+    warn(inventory.warnings());
+    if sources.is_empty() {
+        printer::warning("no inventory was given: there is only localhost");
+    }
+    Ok(Opened { inventory, config, vault })
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        printer::warning(warning);
+    }
+}
+
+/// The passwords of `--vault-id`, `--vault-password-file`, `-J`, and of the configuration.
+fn vault(arguments: &InventoryArguments, config: &AnsibleConfig) -> Result<Vault, Failure> {
+    let here = Path::new(".");
+    let mut ids: Vec<VaultId> = Vec::new();
+    let beside = config.path().and_then(Path::parent).unwrap_or(here);
+    ids.extend(config.vault_identities().iter().map(|text| VaultId::parse(text, beside)));
+    ids.extend(arguments.vault_id.iter().map(|text| VaultId::parse(text, here)));
+    ids.extend(arguments.vault_password_file.iter().map(|file| VaultId::file(file, here)));
+    if arguments.ask_vault_pass {
+        ids.push(VaultId::prompt());
+    }
+    if ids.is_empty()
+        && let Some(file) = config.vault_password_file()
+    {
+        ids.push(VaultId::file(&file.to_string_lossy(), here));
+    }
+    let mut vault = Vault::new().match_ids(config.vault_id_match());
+    for id in ids {
+        let otherwise = "give --vault-password-file FILE";
+        let mut ask = |question: &str| prompt(question, otherwise).map_err(|_| std::io::Error::other("there is no terminal to ask for it"));
+        let password = id.password(&mut ask)?;
+        vault = vault.with(id.id.clone(), password);
+    }
+    Ok(vault)
+}
+
+pub(crate) fn run(arguments: &ShowArguments) -> Result<ExitCode, Failure> {
+    let opened = open(&arguments.sources)?;
+    let inventory = &opened.inventory;
+    if let Some(name) = &arguments.host {
+        let selection = inventory.selection(name, &[])?;
+        let [host] = selection.hosts[..] else {
+            return Err(
+                Failure::configuration(format!("--host takes one host, and {name:?} means {}", selection.hosts.len()))
+                    .hint("--list prints them all"),
+            );
+        };
+        printer::line(&list::host(inventory, host, arguments.export)?);
+    } else if let Some(group) = &arguments.graph {
+        let group = inventory.group(group).ok_or_else(|| {
+            let names: Vec<&str> = inventory.groups().map(|group| group.name()).take(20).collect();
+            Failure::configuration(format!("there is no group {group:?}")).hint(format!("there are: {}", names.join(", ")))
+        })?;
+        printer::line(&graph::graph(inventory, group, arguments.vars)?);
+    } else {
+        printer::line(&list::list(inventory, &arguments.sources.limit, arguments.export)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<InventoryError> for Failure {
+    fn from(error: InventoryError) -> Self {
+        let message = match error.snippet() {
+            Some(snippet) => format!("{error}\n{snippet}"),
+            None => error.to_string(),
+        };
+        let failure = Self::configuration(message);
+        let failure = match std::error::Error::source(&error) {
+            Some(source) => failure.because(source),
+            None => failure,
+        };
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<PatternError> for Failure {
+    fn from(error: PatternError) -> Self {
+        let failure = Self::configuration(error.to_string());
+        let failure = match std::error::Error::source(&error) {
+            Some(source) => failure.because(source),
+            None => failure,
+        };
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<PasswordSourceError> for Failure {
+    fn from(error: PasswordSourceError) -> Self {
+        let hint = error.hint();
+        let failure = Self::configuration("the vault's password").because(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
