@@ -590,6 +590,47 @@ fn show_reads_every_form() {
     scene.cert("show cut.der").refused(&["the certificate in DER is damaged"]);
 }
 
+/// What the service does not take of certificates, before it listens.
+#[test]
+fn the_service_says_what_is_missing() {
+    let scene = Scene::new();
+    scene.cert("new --upn alice@localhost --key-type ec:p256 --out a").well();
+    scene.write("users", "alice:pw\n");
+    let serve = |line: &str| {
+        let tls = "--wait timeout 20";
+        let line = format!(
+            "{tls} {} serve --users users --tls-listen 127.0.0.1:0 {line}",
+            env!("CARGO_BIN_EXE_winrm")
+        );
+        scene.run("setsid", &line)
+    };
+    let map = "--map-certificate alice@localhost=alice";
+    serve("--client-ca a.pem").refused(&["--map-certificate"]);
+    serve(map).refused(&["--client-ca"]);
+    for (mapping, complaint) in [
+        ("alice", "it is not UPN=USER"),
+        ("alice@localhost=", "the account behind = is missing"),
+        ("alice=alice", "it is not of the form user@suffix"),
+    ] {
+        serve(&format!("--client-ca a.pem --map-certificate {mapping}")).refused(&[complaint]);
+    }
+    serve("--client-ca a.pem --map-certificate alice@localhost=bob")
+        .refused(&["alice@localhost is mapped to \"bob\", which is no account", "hint: "]);
+    serve(&format!("--client-ca a.pem {map} --map-certificate ALICE@localhost=alice")).refused(&["ALICE@localhost is mapped twice"]);
+    serve(&format!("--client-ca a.key {map}")).refused(&["a.key", "there is no certificate in it, only PRIVATE KEY"]);
+    serve(&format!("--client-ca nowhere {map}")).refused(&["nowhere can't be read"]);
+    serve("--auth certificate").refused(&["needs authorities", "--client-ca FILE"]);
+    serve(&format!("--auth basic --client-ca a.pem {map}"))
+        .refused(&["certificate authentication is not offered", "add certificate to --auth"]);
+    let line = format!(
+        "{} serve --users users --listen 127.0.0.1:0 --client-ca a.pem {map}",
+        env!("CARGO_BIN_EXE_winrm")
+    );
+    scene
+        .run("timeout", &format!("20 {line}"))
+        .refused(&["needs an address to listen on for https", "--tls-listen"]);
+}
+
 #[test]
 fn convert_goes_both_ways() {
     let scene = Scene::new();

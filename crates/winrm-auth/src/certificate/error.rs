@@ -70,6 +70,14 @@ pub enum CertificateError {
         /// What is wrong.
         reason: String,
     },
+    /// Making a key of the passphrase would take too long.
+    #[error("{what} demands {rounds} rounds to make a key of the passphrase: nobody writes such files")]
+    TooMuchWork {
+        /// What demands it.
+        what: Encrypted,
+        /// How many rounds.
+        rounds: u64,
+    },
     /// It is encrypted in a way that this OpenSSL doesn't know.
     #[error("{what} is encrypted by an algorithm that this OpenSSL does not offer: {algorithm}")]
     Unsupported {
@@ -94,7 +102,9 @@ impl CertificateError {
             Self::Unsupported { .. } => {
                 Some("encrypt the key anew: openssl pkcs8 -topk8 -provider legacy -provider default -in OLD -out NEW")
             }
-            Self::NoCertificate { found } if found.iter().any(|found| found == "PFX") => Some("a PFX file brings its own key"),
+            Self::NoCertificate { found } if found.iter().any(|found| found == "PFX") => {
+                Some("that is a PFX file: winrm cert convert FILE --to OUT.pem takes it apart")
+            }
             Self::NoKey { found } if found.iter().any(|found| found == "OPENSSH PRIVATE KEY") => {
                 Some("that is a key of OpenSSH: ssh-keygen -p -m PKCS8 -f KEY turns it into PEM")
             }

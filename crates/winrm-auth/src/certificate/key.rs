@@ -5,7 +5,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::provider::Provider;
 
 use super::error::unsupported_algorithm;
-use super::{CertificateError, Encrypted, FileForm, pem};
+use super::{CertificateError, Encrypted, FileForm, effort, pem};
 use crate::Secret;
 use crate::der::{OCTET_STRING, Reader, SEQUENCE};
 
@@ -21,7 +21,7 @@ pub fn read_key(bytes: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Privat
         FileForm::Pfx => Err(CertificateError::NoKey {
             found: vec!["PFX".to_owned()],
         }),
-        FileForm::Der if is_encrypted(bytes) => decrypt(passphrase, |passphrase| {
+        FileForm::Der if is_encrypted(bytes) => decrypt(bytes, passphrase, |passphrase| {
             PKey::private_key_from_pkcs8_callback(bytes, |buffer| Ok(fill(buffer, passphrase)))
         }),
         FileForm::Der if !is_der_key(bytes) => Err(CertificateError::NoKey {
@@ -55,7 +55,7 @@ fn from_blocks(bytes: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private
                 reason: "its encryption can't be read".to_owned(),
             });
         }
-        return decrypt(passphrase, |passphrase| {
+        return decrypt(&block.content, passphrase, |passphrase| {
             PKey::private_key_from_pem_callback(text.as_bytes(), |buffer| Ok(fill(buffer, passphrase)))
         });
     }
@@ -63,11 +63,13 @@ fn from_blocks(bytes: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private
 }
 
 fn decrypt(
+    content: &[u8],
     passphrase: Option<&Secret>,
     attempt: impl Fn(&Secret) -> Result<PKey<Private>, ErrorStack>,
 ) -> Result<PKey<Private>, CertificateError> {
     let what = Encrypted::Key;
     let passphrase = passphrase.ok_or(CertificateError::PassphraseNeeded { what })?;
+    effort::check(what, content)?;
     with_legacy(|| attempt(passphrase)).map_err(|error| match unsupported_algorithm(&error) {
         Some(algorithm) => CertificateError::Unsupported { what, algorithm },
         None => CertificateError::WrongPassphrase { what },

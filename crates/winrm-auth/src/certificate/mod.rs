@@ -13,6 +13,7 @@ use openssl::x509::{X509, X509Ref};
 use crate::Secret;
 
 mod alternative_name;
+mod effort;
 mod error;
 mod extension;
 mod finding;

@@ -10,7 +10,7 @@ use openssl::x509::X509;
 
 use super::error::unsupported_algorithm;
 use super::key::with_legacy;
-use super::{CertificateError, ClientCertificate, Encrypted};
+use super::{CertificateError, ClientCertificate, Encrypted, effort};
 use crate::Secret;
 use crate::der::{Reader, SEQUENCE};
 
@@ -91,6 +91,7 @@ pub(super) fn read(bytes: &[u8], passphrase: Option<&Secret>) -> Result<Contents
         };
         CertificateError::damaged("the PFX file", &at, &error)
     })?;
+    effort::check(what, bytes)?;
     let text = passphrase.map(Secret::expose).unwrap_or_default();
     if text.contains('\0') {
         return Err(CertificateError::WrongPassphrase { what });

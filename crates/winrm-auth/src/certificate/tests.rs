@@ -212,6 +212,22 @@ fn pfx_files_both_ways() {
 }
 
 #[test]
+fn a_pfx_file_that_demands_hours_is_refused_at_once() {
+    let key = ec();
+    let mut builder = Pkcs12::builder();
+    builder.pkey(&key).cert(&named("alice", &key, None)).key_iter(0x01_02_03);
+    let mut pfx = builder.build2("x").unwrap().to_der().unwrap();
+    let places: Vec<usize> = (0..pfx.len() - 5).filter(|&at| pfx[at..at + 5] == [2, 3, 1, 2, 3]).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        pfx[at + 2..at + 5].copy_from_slice(&[0x7f, 0xff, 0xff]);
+    }
+    let error = ClientCertificate::from_pfx(&pfx, Some(&"x".into())).unwrap_err();
+    let (what, rounds) = (Encrypted::Pfx, 0x7f_ff_ff);
+    assert_eq!(error, CertificateError::TooMuchWork { what, rounds });
+}
+
+#[test]
 fn a_pfx_file_without_a_passphrase_needs_none() {
     let key = ec();
     let pfx = Pkcs12::builder().pkey(&key).cert(&named("alice", &key, None)).build2("").unwrap();
