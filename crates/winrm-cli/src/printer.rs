@@ -141,7 +141,11 @@ impl StatusLine {
     }
 
     pub(crate) fn show(&mut self, text: &str) {
-        let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col));
+        let columns = match rustix::termios::tcgetwinsize(std::io::stderr()) {
+            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+            // Some terminals don't tell.
+            _ => 80,
+        };
         // A line that wraps could not be taken back.
         let text: String = text.chars().take(columns.max(20) - 1).collect();
         self.write(&format!("\r\x1b[2K{text}"));

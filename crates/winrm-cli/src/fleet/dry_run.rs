@@ -7,6 +7,7 @@ use winrm_fleet::{Host, Trouble};
 
 use super::Prepared;
 use super::selection::Selection;
+use super::summary::hosts;
 use super::targets::Targets;
 use crate::args::ReportFormat;
 use crate::failure::{Failure, Status};
@@ -57,8 +58,8 @@ pub(super) fn print(targets: &Targets, selection: &Selection, prepared: &Prepare
         printer::line(&json!({ "hosts": records }).to_string());
     }
     printer::note(&format!(
-        "dry run: {} hosts, {failed} with settings that can't be used",
-        selection.hosts.len()
+        "dry run: {}, {failed} with settings that can't be used",
+        hosts(selection.hosts.len())
     ));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { Status::Failed.into() })
 }

@@ -52,14 +52,16 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         inventory: &arguments.inventory,
         connection: &arguments.connection,
     };
-    if !arguments.fleet.are_asked_for() && !named.inventory.inventory.is_empty() && named.inventory.limit.is_empty() {
-        let inventoried = Inventoried::load(named)?;
-        if inventoried.is_host(named.target) {
-            let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
-            return crate::run::on_one_host(&connected.client, &arguments).await;
-        }
+    let inventoried = Inventoried::load(named)?;
+    if let Some(inventoried) = &inventoried
+        && !arguments.fleet.are_asked_for()
+        && named.inventory.limit.is_empty()
+        && inventoried.is_host(named.target)
+    {
+        let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
+        return crate::run::on_one_host(&connected.client, &arguments).await;
     }
-    let targets = Targets::of(named)?;
+    let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "run",
         target: arguments.target.clone(),
@@ -90,11 +92,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
 
 /// `winrm ping` on a fleet.
 pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> {
-    let targets = Targets::of(Named {
+    let named = Named {
         target: &arguments.target,
         inventory: &arguments.inventory,
         connection: &arguments.connection,
-    })?;
+    };
+    let targets = Targets::of(named, Inventoried::load(named)?)?;
     let prepared = Prepared {
         verb: "ping",
         target: arguments.target.clone(),
@@ -352,8 +355,8 @@ fn interrupted(stop: &Stop, stopped: &mut Stopped, by: Status, run: &Run, screen
         stopped.by = Some(by);
         stop.interrupt();
         screen.note(format!(
-            "winrm: no more hosts are begun, and the commands on {} hosts were sent Ctrl-C; again to end now",
-            run.running()
+            "winrm: no more hosts are begun, and the commands on {} were sent Ctrl-C; again to end now",
+            summary::hosts(run.running())
         ));
     } else {
         stopped.twice = true;

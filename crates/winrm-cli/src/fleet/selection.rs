@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use winrm_fleet::{Host, Verdict};
 
 use super::record::{self, Records};
+use super::summary::hosts;
 use super::targets::Targets;
 use crate::args::{FleetArguments, ReportFormat, ReportStyle, Rerun};
 use crate::failure::Failure;
@@ -20,13 +21,13 @@ pub(super) struct Selection {
 
 impl Selection {
     pub(super) fn new(targets: &Targets, arguments: &FleetArguments) -> Result<Self, Failure> {
-        let mut hosts: Vec<(usize, Host)> = targets.hosts.iter().cloned().enumerate().collect();
+        let mut chosen: Vec<(usize, Host)> = targets.hosts.iter().cloned().enumerate().collect();
         let mut why_empty = "winrm: no hosts".to_owned();
         if let Some(rerun) = arguments.rerun {
             let file = record::last()?;
             let records = Records::read(std::slice::from_ref(&file))?;
             let verdicts: HashMap<&str, Verdict> = records.entries.iter().map(|entry| (entry.host.as_str(), entry.verdict)).collect();
-            hosts.retain(|(_, host)| {
+            chosen.retain(|(_, host)| {
                 verdicts.get(host.name()).is_some_and(|verdict| match rerun {
                     Rerun::Failed => *verdict != Verdict::Ok,
                     Rerun::Ok => *verdict == Verdict::Ok,
@@ -36,12 +37,12 @@ impl Selection {
             why_empty = format!("winrm: nothing to do: the last run ({}) left no such host", file.display());
         }
         if let Some(shard) = arguments.shard {
-            if !hosts.is_empty() {
-                why_empty = format!("winrm: nothing to do: none of the {} hosts belongs to shard {shard}", hosts.len());
+            if !chosen.is_empty() {
+                why_empty = format!("winrm: nothing to do: none of {} belongs to shard {shard}", hosts(chosen.len()));
             }
-            hosts.retain(|(_, host)| shard.contains(host.name()));
+            chosen.retain(|(_, host)| shard.contains(host.name()));
         }
-        Ok(Self { hosts, why_empty })
+        Ok(Self { hosts: chosen, why_empty })
     }
 
     /// Prints the names.
@@ -52,7 +53,7 @@ impl Selection {
             ReportFormat::Jsonl => names().for_each(|name| printer::line(&serde_json::json!({ "host": name }).to_string())),
             _ => {
                 names().for_each(printer::line);
-                printer::note(&format!("{} hosts", self.hosts.len()));
+                printer::note(&hosts(self.hosts.len()));
             }
         }
     }

@@ -91,11 +91,10 @@ impl Clients {
 
 impl Targets {
     /// The hosts of an inventory if there is one, else those of a list.
-    pub(super) fn of(named: Named<'_>) -> Result<Self, Failure> {
-        if named.inventory.inventory.is_empty() {
-            Self::typed(named.target, named.connection)
-        } else {
-            Self::from_inventory(Inventoried::load(named)?, named)
+    pub(super) fn of(named: Named<'_>, inventoried: Option<Inventoried>) -> Result<Self, Failure> {
+        match inventoried {
+            None => Self::typed(named.target, named.connection),
+            Some(inventoried) => Self::from_inventory(inventoried, named),
         }
     }
 
@@ -174,7 +173,11 @@ pub(super) struct Inventoried {
 }
 
 impl Inventoried {
-    pub(super) fn load(named: Named<'_>) -> Result<Self, Failure> {
+    /// Reads the inventory, if there is one, and asks for what the flags say is to be asked.
+    pub(super) fn load(named: Named<'_>) -> Result<Option<Self>, Failure> {
+        if named.inventory.inventory.is_empty() {
+            return Ok(None);
+        }
         let sources: Vec<Source> = named.inventory.inventory.iter().map(|source| Source::parse(source)).collect();
         let options = LoadOptions::default();
         let inventory = Inventory::load(&sources, &options).map_err(|error| {
@@ -190,12 +193,12 @@ impl Inventoried {
                 (None, None) => failure,
             }
         })?;
-        Ok(Self {
+        Ok(Some(Self {
             inventory,
             flags: connection::flags(named.connection)?,
             extra: Variables::new(),
             vault: options.vault,
-        })
+        }))
     }
 
     /// Whether this is a host's own name, and not that of a group as well.
