@@ -4,7 +4,7 @@ pub mod config;
 mod fleet;
 pub mod inventory;
 pub mod settings;
-mod template;
+pub mod template;
 pub mod value;
 pub mod vault;
 mod yaml;
@@ -16,6 +16,6 @@ pub use fleet::{
 };
 pub use inventory::{Inventory, InventoryError, LoadOptions, PatternError, Source};
 pub use settings::{Settings, SettingsError};
-pub use template::{Templar, TemplateError};
+pub use template::{Surroundings, Templar, TemplateError};
 pub use value::{Map, Origin, Value, Variable, Variables};
 pub use vault::{Vault, VaultError};

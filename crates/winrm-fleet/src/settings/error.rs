@@ -30,7 +30,7 @@ pub enum SettingsError {
         /// Where it was said.
         origin: Origin,
         /// Why.
-        source: TemplateError,
+        source: Box<TemplateError>,
     },
     /// The host is reached by something else than WinRM.
     #[error("{host} is reached by {connection} and not by WinRM: {} says so", place("ansible_connection", .origin))]

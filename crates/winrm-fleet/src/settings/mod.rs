@@ -236,7 +236,7 @@ impl<'a> Resolver<'a> {
             let failed = |source| SettingsError::Template {
                 name: said_here.name.to_owned(),
                 origin: said_here.variable.origin.clone(),
-                source,
+                source: Box::new(source),
             };
             let value = self.templar.value(said_here.variable).map_err(failed)?;
             if value == Value::Null {
@@ -469,7 +469,7 @@ impl<'a> Resolver<'a> {
             let secret = self.templar.secret(here.variable).map_err(|source| SettingsError::Template {
                 name: here.name.to_owned(),
                 origin: here.variable.origin.clone(),
-                source,
+                source: Box::new(source),
             })?;
             if let Some(secret) = secret {
                 self.explained

@@ -1,5 +1,7 @@
 //! Why a value can't be had.
 
+use std::fmt;
+
 use crate::value::Origin;
 use crate::vault::VaultError;
 
@@ -16,15 +18,41 @@ pub enum TemplateError {
         /// Where the value stands.
         place: Origin,
     },
-    /// Its template fails.
-    #[error("the template {template:?} ({place}): {reason}")]
+    /// The template asks for a variable that nobody has set.
+    #[error("{name} is undefined, which {template} ({place}) asks for")]
+    Undefined {
+        /// The variable, or what of it.
+        name: String,
+        /// The template.
+        template: Source,
+        /// Where the template stands.
+        place: Origin,
+    },
+    /// Templates that ask for each other in a ring.
+    #[error("the value refers to itself: {}", .chain.join(" -> "))]
+    Cycle {
+        /// The variables, the first one again at the end.
+        chain: Vec<String>,
+    },
+    /// The template is none, or fails.
+    #[error("the template {template} ({place}) can't be rendered: {reason}")]
     Failed {
         /// Where the template stands.
         place: Origin,
         /// The template.
-        template: String,
+        template: Source,
         /// Why.
         reason: String,
+    },
+    /// It would take too much.
+    #[error("rendering {template} ({place}) takes too much: {limit}")]
+    Limit {
+        /// Where the template stands.
+        place: Origin,
+        /// The template.
+        template: Source,
+        /// What was exceeded.
+        limit: &'static str,
     },
 }
 
@@ -34,7 +62,35 @@ impl TemplateError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Vault(error) => error.hint(),
+            Self::Undefined { name, .. } => Some(format!("set it, give -e {name}=VALUE, or write {{{{ {name} | default(...) }}}}")),
+            Self::Cycle { .. } => Some("one of them has to get a value of its own".to_owned()),
             _ => None,
+        }
+    }
+}
+
+/// A template's text, as far as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source(pub(super) Option<String>);
+
+impl Source {
+    /// The beginning of a text; nothing of one that was encrypted.
+    pub(super) fn of(text: &str, is_secret: bool) -> Self {
+        Self((!is_secret).then(|| {
+            let mut short: String = text.chars().take(120).collect();
+            if short.len() < text.len() {
+                short.push('…');
+            }
+            short
+        }))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(text) => write!(f, "{text:?}"),
+            None => f.write_str("an encrypted template"),
         }
     }
 }

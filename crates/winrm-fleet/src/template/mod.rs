@@ -1,24 +1,49 @@
 //! Values that are Jinja2 templates, or encrypted, and what they come to for a host.
+//!
+//! The engine is minijinja; what Ansible adds to Jinja2 is here: templates that refer to templates, native types where a template is
+//! one expression, its filters and lookups. Nothing is rendered or decrypted before something asks for it.
 
+mod absent;
+mod engine;
 mod error;
+mod filters;
+mod lazy;
+mod python;
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use winrm::Secret;
+use zeroize::Zeroizing;
 
 use crate::value::{Origin, Value, Variable, Variables};
 use crate::vault::Vault;
+use lazy::Scope;
 
-pub use error::TemplateError;
+pub use error::{Source, TemplateError};
 
 /// How deep templates may refer to templates.
 const DEPTH: usize = 32;
 
+/// How many templates the rendering of one value may take.
+const RENDERINGS: u32 = 10_000;
+
+/// What a host's templates may ask for beyond the host's own variables.
+pub trait Surroundings: Send + Sync {
+    /// Another host's variables, for `hostvars`.
+    fn variables_of(&self, host: &str) -> Option<Arc<Variables>>;
+
+    /// The names of all hosts, for those who go through `hostvars`.
+    fn hosts(&self) -> Vec<Arc<str>>;
+}
+
 /// Renders the values of one host. Nothing is rendered or decrypted before it is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Templar {
     variables: Arc<Variables>,
     vault: Vault,
+    surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 impl Templar {
@@ -28,7 +53,15 @@ impl Templar {
         Self {
             variables: variables.into(),
             vault,
+            surroundings: None,
         }
+    }
+
+    /// With the other hosts, for `hostvars`.
+    #[must_use]
+    pub fn surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings = Some(surroundings);
+        self
     }
 
     /// The host's variables, as they were written.
@@ -37,12 +70,23 @@ impl Templar {
         &self.variables
     }
 
-    /// What a variable comes to.
+    /// What a variable comes to, all that is in it included. `null` for what a template leaves out by `omit`.
     ///
     /// # Errors
     /// See [`TemplateError`].
     pub fn value(&self, variable: &Variable) -> Result<Value, TemplateError> {
-        self.value_at(variable, 0)
+        match &variable.value {
+            Value::String(text) if !is_template(text) => Ok(variable.value.clone()),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Unsafe(_) => Ok(variable.value.clone()),
+            _ => {
+                let name = self.variables.iter().find(|(_, known)| std::ptr::eq(*known, variable));
+                let scope = Scope::new(Arc::new(self.clone()));
+                match name {
+                    Some((name, _)) => scope.enter(name)?.resolved(variable),
+                    None => scope.resolved(variable),
+                }
+            }
+        }
     }
 
     /// The same for a password: on the usual ways (a text, an encrypted text, `{{ another_variable }}`), no copy stays behind in memory
@@ -72,49 +116,41 @@ impl Templar {
         }
         Ok(match self.value(variable)? {
             Value::Null => None,
-            Value::Int(number) => Some(Secret::new(number.to_string())),
-            Value::Float(number) => Some(Secret::new(number.to_string())),
-            Value::String(text) | Value::Unsafe(text) => Some(Secret::new(&*text)),
-            _ => None,
+            value => Some(Secret::new(python::text(&value))),
         })
     }
 
-    fn decrypt(&self, text: &str, origin: &Origin) -> Result<zeroize::Zeroizing<String>, TemplateError> {
+    fn decrypt(&self, text: &str, origin: &Origin) -> Result<Zeroizing<String>, TemplateError> {
         let mut plain = self.vault.decrypt(text.as_bytes(), origin)?;
-        String::from_utf8(std::mem::take(&mut *plain))
-            .map(zeroize::Zeroizing::new)
-            .map_err(|error| {
-                drop(zeroize::Zeroizing::new(error.into_bytes()));
-                TemplateError::NotUtf8 { place: origin.clone() }
-            })
+        String::from_utf8(std::mem::take(&mut *plain)).map(Zeroizing::new).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            TemplateError::NotUtf8 { place: origin.clone() }
+        })
+    }
+}
+
+impl fmt::Debug for Templar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templar")
+            .field("variables", &self.variables.len())
+            .field("vault", &self.vault)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one rendering may still take, shared with all that it leads to.
+#[derive(Debug)]
+struct Budget(AtomicU32);
+
+impl Budget {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU32::new(RENDERINGS)))
     }
 
-    fn value_at(&self, variable: &Variable, depth: usize) -> Result<Value, TemplateError> {
-        match &variable.value {
-            Value::Vaulted(text) => {
-                let plain = self.decrypt(text, &variable.origin)?;
-                self.text(&plain, &variable.origin, depth)
-            }
-            Value::String(text) if is_template(text) => self.text(text, &variable.origin, depth),
-            other => Ok(other.clone()),
-        }
-    }
-
-    fn text(&self, text: &str, origin: &Origin, depth: usize) -> Result<Value, TemplateError> {
-        if !is_template(text) {
-            return Ok(Value::String(text.into()));
-        }
-        let failed = |reason: &str| TemplateError::Failed {
-            place: origin.clone(),
-            template: text.to_owned(),
-            reason: reason.to_owned(),
-        };
-        if depth > DEPTH {
-            return Err(failed("it refers to itself"));
-        }
-        let name = reference(text).ok_or_else(|| failed("only {{ names }} can be rendered yet"))?;
-        let variable = self.variables.get(name).ok_or_else(|| failed("undefined"))?;
-        self.value_at(variable, depth + 1)
+    /// Takes one; `false` when there is none left.
+    fn take(&self) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
 
@@ -129,3 +165,6 @@ fn reference(text: &str) -> Option<&str> {
     let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     (starts && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')).then_some(name)
 }
+
+#[cfg(test)]
+mod tests;
