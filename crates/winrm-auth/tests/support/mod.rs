@@ -54,18 +54,35 @@ impl Setup {
 impl Peer {
     /// `None`, after a sentence on standard error, where there is no such peer.
     pub(crate) fn start(setup: &Setup) -> Option<Self> {
-        let Some(python) = std::env::var_os("WINRM_TEST_PYTHON") else {
-            eprintln!("skipped: WINRM_TEST_PYTHON does not name a Python with pyspnego; `cargo xtask test` sets it");
-            return None;
-        };
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/token_peer.py");
         let binding = setup.binding.as_ref().map_or_else(
             || "-".to_owned(),
             |binding| binding.application_data().iter().map(|byte| format!("{byte:02x}")).collect(),
         );
+        let Setup {
+            role,
+            protocol,
+            provider,
+            user,
+            password,
+            ..
+        } = setup;
+        Self::run(
+            "token_peer.py",
+            &[role, protocol, provider, user, password, &binding],
+            &format!("{provider} {protocol} {role}"),
+        )
+    }
+
+    /// The same for any script of that kind.
+    pub(crate) fn run(script: &str, args: &[&str], title: &str) -> Option<Self> {
+        let Some(python) = std::env::var_os("WINRM_TEST_PYTHON") else {
+            eprintln!("skipped: WINRM_TEST_PYTHON does not name a Python with pyspnego; `cargo xtask test` sets it");
+            return None;
+        };
         let mut child = Command::new(python)
-            .arg(script)
-            .args([setup.role, setup.protocol, setup.provider, &setup.user, &setup.password, &binding])
+            .arg(format!("{}/tests/peers/{script}", env!("CARGO_MANIFEST_DIR")))
+            .args(args)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUTF8", "1")
             .env("NETBIOS_COMPUTER_NAME", "SERVER")
             .env("NETBIOS_DOMAIN_NAME", "DOMAIN")
@@ -73,14 +90,13 @@ impl Peer {
             .stdout(Stdio::piped())
             .spawn()
             .expect("WINRM_TEST_PYTHON starts");
-        let title = format!("{} {} {}", setup.provider, setup.protocol, setup.role);
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut peer = Self {
             child,
             input,
             output,
-            title,
+            title: title.to_owned(),
         };
         let ready = peer.line();
         if ready == "missing" {
@@ -141,6 +157,11 @@ impl Peer {
     /// The plain text of a body, as pypsrp reads it.
     pub(crate) fn open_body(&mut self, body: &[u8]) -> Result<Vec<u8>, String> {
         self.ask("open", &[body]).map(|reply| bytes(&reply[0]))
+    }
+
+    /// The words that answer another command.
+    pub(crate) fn tell(&mut self, command: &str) -> String {
+        self.ask(command, &[]).unwrap().join(" ")
     }
 
     /// Whom the peer, as an acceptor, has authenticated.
