@@ -11,23 +11,30 @@ import http.server
 import os
 import re
 import ssl
+import tempfile
 import threading
+import warnings
 import xml.etree.ElementTree as ET
 
 import gssapi
 import spnego
+import spnego._credssp
 import spnego.channel_bindings
+import spnego.tls
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pypsrp.encryption import WinRMEncryption
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--protocol", default="negotiate", choices=["negotiate", "kerberos", "ntlm"], help="pyspnego's name of what is accepted")
-parser.add_argument("--scheme", default="Negotiate", choices=["Negotiate", "Kerberos", "NTLM"], help="what a 401 offers")
+parser.add_argument("--protocol", default="negotiate", choices=["negotiate", "kerberos", "ntlm", "credssp"], help="pyspnego's name of what is accepted")
+parser.add_argument("--scheme", default="Negotiate", choices=["Negotiate", "Kerberos", "NTLM", "CredSSP"], help="what a 401 offers")
 parser.add_argument("--certificate", help="serve https with this PEM file")
 parser.add_argument("--key")
 parser.add_argument("--binding", help="expect the channel binding of this certificate instead")
 parser.add_argument("--clear-answers", action="store_true", help="answer encrypted requests in clear text")
+parser.add_argument("--version", type=int, default=6, help="the newest version of CredSSP that is spoken")
+parser.add_argument("--inner-tls", choices=["1.0", "1.2"], help="the version of the TLS inside CredSSP")
+parser.add_argument("--attack", help="what is wrong with CredSSP: see `dishonest`")
 args = parser.parse_args()
 
 NS = {
@@ -145,6 +152,64 @@ def use_delegated(context):
     return f"{credential.name}:{len(token) > 500}"
 
 
+def inner_tls():
+    """The TLS inside CredSSP, with a new key."""
+    context = spnego.tls.default_tls_context(usage="accept")
+    if args.inner_tls == "1.0":
+        context.context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.context.maximum_version = ssl.TLSVersion.TLSv1
+    certificate, key, context.public_key = spnego.tls.generate_tls_certificate()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(certificate + key)
+        file.flush()
+        context.context.load_cert_chain(file.name)
+    return context
+
+
+def accept():
+    """The acceptor of a connection."""
+    if args.protocol != "credssp":
+        return spnego.server("localhost", "HTTP", protocol=args.protocol, channel_bindings=bindings(), options=OPTIONS)
+    context = spnego.server("localhost", "HTTP", protocol="credssp", credssp_tls_context=INNER_TLS)
+    genuine = context._yield_ts_request
+
+    def exchange(request, stage):
+        if args.attack:
+            dishonest(request, stage)
+        answer = yield from genuine(request, stage)
+        if answer.auth_info:
+            say("password received")
+        return answer
+
+    context._yield_ts_request = exchange
+    return context
+
+
+def dishonest(request, stage):
+    """Changes what the acceptor sends: `status:CODE`, or one of the names below, in the answer to the client's proof."""
+    name, _, value = args.attack.partition(":")
+    last = stage == "Public key exchange"
+    if name == "status" and last:
+        request.pub_key_auth = request.nego_tokens = None
+        request.error_code = int(value, 0)
+    elif name == "first-status" and not last:
+        request.nego_tokens = None
+        request.error_code = int(value, 0)
+    elif name == "no-proof" and last:
+        request.pub_key_auth = None
+    elif name == "empty-proof" and last:
+        request.pub_key_auth = b""
+    elif name == "random-proof" and last:
+        request.pub_key_auth = os.urandom(len(request.pub_key_auth))
+    elif name == "other-version" and last:
+        request.version = 2
+    elif name == "no-token" and not last:
+        request.nego_tokens = None
+    elif name == "long" and last:
+        request.pub_key_auth += bytes(150_000)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """One for each connection."""
 
@@ -189,20 +254,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
             say("refused", self.name, scheme)
             return self.reply(401, challenge=args.scheme)
         if self.context is None or self.context.complete:
-            self.context = spnego.server("localhost", "HTTP", protocol=args.protocol, channel_bindings=bindings(), options=OPTIONS)
+            self.context = accept()
         try:
             reply = self.context.step(base64.b64decode(data))
         except Exception as error:
             say("refused", self.name, type(error).__name__, str(error).replace("\n", " "))
             self.context = None
             return self.reply(401, challenge=args.scheme)
+        if reply and args.attack == "truncated" and reply[0] == 23:
+            reply = reply[:-1]
+        elif reply and args.attack == "no-tls":
+            reply = b"hello"
+        elif reply and args.attack == "early-success" and reply[0] == 23:
+            return self.reply(200)
         token = f"{scheme} {base64.b64encode(reply).decode()}" if reply else None
         if not self.context.complete:
             return self.reply(401, challenge=token or args.scheme)
         mechanism = self.context.negotiated_protocol
         delegated = use_delegated(self.context) if mechanism == "kerberos" else "nothing"
         say("authenticated", self.name, scheme, mechanism, self.context.client_principal, f"delegated={delegated}")
-        protocol = WinRMEncryption.KERBEROS if scheme == "Kerberos" else WinRMEncryption.SPNEGO
+        if scheme == "CredSSP":
+            given = self.context.get_extra_info("client_credential")
+            version, (name, tls, _) = self.context.get_extra_info("protocol_version"), self.context.get_extra_info("ssl_object").cipher()
+            say("delegated", self.name, f"{given.domain_name}\\{given.username}", hashlib.sha256(given.password.encode()).hexdigest())
+            say("credssp", version, self.context.get_extra_info("ssl_object").version(), name)
+        protocol = {"Kerberos": WinRMEncryption.KERBEROS, "CredSSP": WinRMEncryption.CREDSSP}.get(scheme, WinRMEncryption.SPNEGO)
         self.sealing = WinRMEncryption(self.context, protocol)
         if body:
             return self.operation(body, token)
@@ -210,14 +286,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def operation(self, body, token=None):
         kind = self.headers["Content-Type"]
-        if not kind.startswith("multipart/encrypted"):
+        if not kind.startswith(("multipart/encrypted", "multipart/x-multi-encrypted")):
             say("clear", self.name)
             if args.certificate is None:
                 return self.reply(500)
             return self.reply(200, envelope_of(*self.shells.answer(body)), challenge=token)
         if f'protocol="{self.sealing.protocol}"' not in kind:
             raise ValueError(f"sealed as {kind}")
-        say("sealed", self.name)
+        say("sealed", self.name, kind.partition(";")[0])
         boundary = re.search('boundary="([^"]*)"', kind).group(1)
         answer = envelope_of(*self.shells.answer(self.sealing.unwrap_message(body, boundary)))
         if args.clear_answers:
@@ -236,6 +312,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+spnego._credssp._CREDSSP_VERSION = args.version
+if args.attack == "other-key":
+    # As if the key were another's: both sides' hashes and the key itself are made from it.
+    genuine_proof = spnego._credssp._get_pub_key_auth
+    spnego._credssp._get_pub_key_auth = lambda key, usage, nonce=None: genuine_proof(
+        key[::-1] if usage == "accept" else key, usage, nonce=nonce
+    )
+elif args.attack == "client-proof":
+    # What the client itself has proved, sealed by the server: versions 2 to 4 differ in a byte from it.
+    genuine_proof = spnego._credssp._get_pub_key_auth
+    spnego._credssp._get_pub_key_auth = lambda key, usage, nonce=None: genuine_proof(key, "initiate", nonce=nonce)
+warnings.simplefilter("ignore")
+INNER_TLS = inner_tls() if args.protocol == "credssp" else None
 OPTIONS = spnego.NegotiateOptions.wrapping_winrm if os.environ.get("KRB5_KTNAME") else spnego.NegotiateOptions.none
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True

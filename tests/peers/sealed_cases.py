@@ -13,6 +13,7 @@ def arguments():
     parser.add_argument("--certificate", required=True, help="the certificate of that")
     parser.add_argument("--strict-url", required=True, help="a service over TLS, with another certificate, that requires channel bindings")
     parser.add_argument("--strict-certificate", required=True, help="the certificate of that")
+    parser.add_argument("--other-url", help="a service that is set up otherwise: the scripts that need it say how")
     parser.add_argument("--user", required=True)
     parser.add_argument("--password-file", required=True)
     parser.add_argument("--folder", required=True, help="an empty folder for whatever the cases write")

@@ -78,7 +78,7 @@ impl CredSspAcceptor {
             }
             State::Negotiate => self.negotiate(input),
             State::AwaitProof(context) => {
-                let message = self.receive(input)?;
+                let message = self.receive(input, false)?;
                 if message.nego_token.as_ref().is_some_and(|token| !token.is_empty()) {
                     return Err(CredSspError::Unexpected("negoTokens").into());
                 }
@@ -90,7 +90,7 @@ impl CredSspAcceptor {
     }
 
     fn negotiate(&mut self, input: &[u8]) -> Result<Step, Error> {
-        let mut message = self.receive(input)?;
+        let mut message = self.receive(input, false)?;
         let token = message.nego_token.take().ok_or(CredSspError::Missing("negoTokens"))?;
         match (self.inner.step(&token)?, &message.pub_key_auth) {
             (Step::Continue(token), None) => {
@@ -132,7 +132,7 @@ impl CredSspAcceptor {
     }
 
     fn take_credentials(&mut self, mut context: SecurityContext, input: &[u8]) -> Result<Step, Error> {
-        let message = self.receive(input)?;
+        let message = self.receive(input, true)?;
         let mut sealed = Zeroizing::new(message.auth_info.ok_or(CredSspError::Missing("authInfo"))?);
         let opened = context.sealer.unseal(&mut sealed).map_err(CredSspError::Delegated)?;
         context.delegated_credentials = Some(Box::new(parse_password(&sealed[opened])?));
@@ -151,10 +151,14 @@ impl CredSspAcceptor {
         Ok(Step::Continue(self.tls()?.write(&message.write())?))
     }
 
-    fn receive(&mut self, input: &[u8]) -> Result<TsRequest, Error> {
+    /// `last`: whether this is the message with the credentials.
+    fn receive(&mut self, input: &[u8], last: bool) -> Result<TsRequest, Error> {
         let message = TsRequest::parse(&self.tls()?.read(input)?)?;
         self.client_version = message.version;
         self.versions.meet(message.version)?;
+        if message.auth_info.is_some() && !last {
+            return Err(CredSspError::Unexpected("authInfo").into());
+        }
         Ok(message)
     }
 

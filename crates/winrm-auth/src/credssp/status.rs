@@ -8,6 +8,7 @@ use std::fmt;
 pub struct NtStatus(pub u32);
 
 const WRONG: &str = "check user and password; domain accounts are written DOMAIN\\user or user@domain, local ones without a domain";
+const UNKNOWN: &str = "check user and password first; the status is Windows' own number for the reason ([MS-ERREF])";
 const EXPIRED: &str = "set a new password on the host or in the domain first";
 const ADMINISTRATOR: &str = "an administrator of the account has to change that";
 const CLOCK: &str = "synchronise the clocks of this machine, the host and the domain";
@@ -182,7 +183,7 @@ impl NtStatus {
 
     /// What a person can do about it, in one sentence.
     pub fn hint(self) -> Option<&'static str> {
-        self.known().and_then(|(.., hint)| *hint)
+        self.known().map_or(Some(UNKNOWN), |(.., hint)| *hint)
     }
 
     fn known(self) -> Option<&'static (u32, &'static str, &'static str, Option<&'static str>)> {
@@ -213,7 +214,7 @@ mod tests {
         );
         assert_eq!(text(0xC000_0193), "the account has expired (STATUS_ACCOUNT_EXPIRED, 0xC0000193)");
         assert_eq!(text(0xDEAD_BEEF), "status 0xDEADBEEF");
-        assert_eq!((NtStatus::LOGON_FAILURE.hint(), NtStatus(1).hint()), (Some(WRONG), None));
+        assert_eq!((NtStatus::LOGON_FAILURE.hint(), NtStatus(1).hint()), (Some(WRONG), Some(UNKNOWN)));
         assert_eq!(NtStatus::ACCESS_DENIED.name(), Some("STATUS_ACCESS_DENIED"));
     }
 

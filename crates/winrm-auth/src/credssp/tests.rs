@@ -8,7 +8,7 @@ use super::*;
 use crate::mechanism::{Error, Mechanism, SecurityContext, Step, TokenMachine};
 use crate::ntlm::{AcceptorIdentity, NtHash, NtlmAcceptor, NtlmEntropy, NtlmError, NtlmInitiator};
 use crate::sealed_body::{self, Protocol, SealedBodyError};
-use crate::spnego::{SpnegoAcceptor, SpnegoInitiator};
+use crate::spnego::{InitToken, NegotiationState, ResponseToken, SpnegoAcceptor, SpnegoInitiator};
 use crate::{Credentials, SealError, Secret};
 
 const PASSWORD: &str = "Pässwörd 1!";
@@ -379,6 +379,56 @@ fn dishonest_server(client: &mut dyn TokenMachine, mut change: impl FnMut(usize,
         }
     }
     unreachable!()
+}
+
+/// A server of SPNEGO's first days, which has NTLM only and signs no list; it proves `key`, or its own.
+fn unsigning_server(client: &mut CredSspInitiator, key: Option<&[u8]>) -> Result<Step, Error> {
+    let users = |_: &str, _: Option<&str>| Some(NtHash::from_password(&Secret::new(PASSWORD)));
+    let mut ntlm = NtlmAcceptor::new(AcceptorIdentity::standalone("host"), Arc::new(users), [5; 8], Duration::ZERO);
+    let mut middle = Middle::new();
+    let token = middle.handshakes(client, &mut acceptor(&acceptor_tls()));
+    let (init, list) = InitToken::parse(&middle.read_client(&token).nego_token.unwrap()).unwrap();
+    let Ok(Step::Continue(challenge)) = ntlm.step(&init.token.unwrap()) else {
+        panic!()
+    };
+    let answer = ResponseToken {
+        state: Some(NegotiationState::AcceptIncomplete),
+        mechanism: Some(Mechanism::Ntlm.object_identifier().to_vec()),
+        token: Some(challenge),
+        mic: None,
+    };
+    let answer = TsRequest {
+        version: 6,
+        nego_token: Some(answer.write()),
+        ..TsRequest::default()
+    };
+    let Ok(Step::Continue(token)) = client.step(&middle.write_client(&answer)) else {
+        panic!()
+    };
+    let message = middle.read_client(&token);
+    let last = ResponseToken::parse(&message.nego_token.unwrap()).unwrap();
+    let Ok(Step::Done { mut context, .. }) = ntlm.step(&last.token.unwrap()) else {
+        panic!()
+    };
+    context.sealer.verify_mechanism_list(&list, &last.mic.unwrap()).unwrap();
+    context.sealer.unseal(&mut message.pub_key_auth.unwrap()).unwrap();
+    let tls = middle_tls();
+    let value = proof::proof(proof::Side::Server, key.unwrap_or(tls.public_key()), message.client_nonce.as_ref());
+    let answer = TsRequest {
+        version: 6,
+        pub_key_auth: Some(context.sealer.seal(&value).unwrap()),
+        ..TsRequest::default()
+    };
+    client.step(&middle.write_client(&answer))
+}
+
+#[test]
+fn a_server_need_not_sign_the_choice_where_there_was_none() {
+    let step = unsigning_server(&mut initiator(PASSWORD, InnerTlsVersion::Tls12), None);
+    assert!(matches!(step, Ok(Step::Done { token: Some(_), .. })), "{step:?}");
+    // The password goes to nobody else, even if he knows it.
+    let step = unsigning_server(&mut initiator(PASSWORD, InnerTlsVersion::Tls12), Some(b"another key"));
+    assert_eq!(step.unwrap_err(), Error::CredSsp(CredSspError::KeyMismatch));
 }
 
 #[test]

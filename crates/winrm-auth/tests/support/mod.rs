@@ -166,7 +166,7 @@ impl Peer {
 
     /// Whom the peer, as an acceptor, has authenticated.
     pub(crate) fn name(&mut self) -> String {
-        self.ask("peer", &[]).unwrap().join(" ")
+        self.tell("peer")
     }
 }
 
