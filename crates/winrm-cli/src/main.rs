@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod args;
+mod bars;
 mod cert;
 mod client_certificate;
 mod completions;
 mod connection;
+mod copy;
 mod demo;
 mod failure;
 mod fleet;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Verb::Ping(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet.beyond_json()) => {
             on_all_cores(fleet::ping(arguments))
         }
+        Verb::Put(arguments) => on_one_thread(copy::put(*arguments)),
+        Verb::Get(arguments) => on_one_thread(copy::get(*arguments)),
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
         Verb::Report(arguments) => fleet::report(&arguments),
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),

@@ -23,6 +23,7 @@
 //! and entities beyond XML's own five are refused, names are compared by namespace and never by prefix.
 
 pub mod clixml;
+pub mod copy;
 pub mod duration;
 mod envelope;
 pub mod fault;

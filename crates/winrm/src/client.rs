@@ -1,9 +1,11 @@
 //! The client of one host.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use winrm_proto::identify::IdentifyResponse;
 use winrm_proto::transfer::Config;
 
@@ -11,6 +13,7 @@ use crate::builder::ClientBuilder;
 use crate::command::{Command, Place};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::files::{Download, Upload};
 use crate::session::Session;
 use crate::shell::ShellBuilder;
 
@@ -52,6 +55,37 @@ impl Client {
     /// Describes a shell for many commands.
     pub fn shell(&self) -> ShellBuilder {
         ShellBuilder::new(self.clone())
+    }
+
+    /// Describes a copy of a file or folder to the host; awaiting it carries it out. The target is a path of the host, with `~` and
+    /// `%NAME%` if wished: a folder that is there or ends in a separator takes the source under its own name, anything else is the
+    /// copy itself. A folder that an earlier copy of the same folder made is brought up to date.
+    ///
+    /// ```no_run
+    /// # async fn example(client: winrm::Client) -> Result<(), winrm::Error> {
+    /// let summary = client.upload("site", r"C:\inetpub\site").delete(true).await?;
+    /// println!("{} files, {} unchanged, {} failed", summary.copied, summary.unchanged, summary.failed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload(&self, source: impl Into<PathBuf>, target: impl Into<String>) -> Upload {
+        Upload::new(self.clone(), source.into(), target.into())
+    }
+
+    /// Describes a copy of what a reader gives to a file of the host.
+    pub fn upload_from(&self, reader: impl AsyncRead + Send + Unpin + 'static, target: impl Into<String>) -> Upload {
+        Upload::of_reader(self.clone(), Box::new(reader), target.into())
+    }
+
+    /// Describes a copy of a file or folder of the host, with wildcards if wished, to this machine; as [`upload`](Self::upload)
+    /// otherwise.
+    pub fn download(&self, source: impl Into<String>, target: impl Into<PathBuf>) -> Download {
+        Download::new(self.clone(), source.into(), target.into())
+    }
+
+    /// Describes a copy of a file of the host to a writer. It is flushed, and not shut down.
+    pub fn download_to(&self, source: impl Into<String>, writer: impl AsyncWrite + Send + Unpin + 'static) -> Download {
+        Download::to_writer(self.clone(), source.into(), Box::new(writer))
     }
 
     /// Asks who answers there, without credentials. Hosts keep their version to themselves then.

@@ -52,6 +52,8 @@ pub enum ErrorKind {
     Fault,
     /// Reading the input that was given for the command failed on this side.
     Input,
+    /// Files can't be copied: the host's PowerShell is missing, restricted or has ended, or the target can't be one.
+    Copy,
 }
 
 /// Whether a command that ended in an error may have run on the host.

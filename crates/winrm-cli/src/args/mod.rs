@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod cert;
 mod connection;
+mod copy;
 mod credssp;
 mod fleet;
 mod inventory;
@@ -17,6 +18,7 @@ mod tls;
 
 pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
+pub(crate) use copy::{CopyArguments, GetArguments, PutArguments};
 pub(crate) use credssp::CredSspArguments;
 pub(crate) use fleet::{FleetArguments, ReportArguments, ReportFormat, ReportStyle, Rerun};
 pub(crate) use inventory::{InventoryArguments, ShowArguments};
@@ -40,6 +42,7 @@ Examples:
   winrm run administrator@web1 -- ipconfig /all
   winrm run -u alice https://web1:5986 -- 'dir C:\\ & ver'
   winrm ps -u alice web1 -- 'Get-Service | Where-Object Status -eq Stopped'
+  winrm put -u alice web1 app.zip 'C:\\Temp\\'        # files and folders to a host; `get` for the other way
   winrm ping -u alice web1
   winrm run -u alice web1,web2 -- hostname          # several hosts at once
   winrm inventory -i prod.ini --graph               # who is where in an Ansible inventory
@@ -59,6 +62,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     Run(RunArguments),
     Ps(Box<PsArguments>),
+    Put(Box<PutArguments>),
+    Get(Box<GetArguments>),
     Ping(PingArguments),
     Report(ReportArguments),
     Inventory(ShowArguments),

@@ -1,0 +1,371 @@
+//! `winrm put` and `winrm get`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use winrm::{Client, CopyEvent, CopySummary, FileOutcome, FileReport};
+
+use crate::args::{ConnectionArguments, CopyArguments, Format, GetArguments, PutArguments};
+use crate::bars::{Bars, human};
+use crate::connection;
+use crate::failure::{Failure, Status};
+use crate::printer;
+use crate::run::Signals;
+
+pub(crate) async fn put(arguments: PutArguments) -> Result<ExitCode, Failure> {
+    let PutArguments {
+        connection,
+        copy,
+        target,
+        paths,
+    } = arguments;
+    let (sources, dest) = split(paths, "DEST")?;
+    let dest = text(dest)?;
+    let stdin = sources.iter().any(|source| source.as_os_str() == "-");
+    if stdin && sources.len() > 1 {
+        return Err(Failure::configuration(
+            "- is standard input, and can't be copied beside other sources",
+        ));
+    }
+    run(&target, &connection, &copy, false, |client, watch| {
+        let mut sources = sources.into_iter();
+        let first = sources.next().unwrap_or_default();
+        let upload = if stdin {
+            client.upload_from(tokio::io::stdin(), dest)
+        } else {
+            sources.fold(client.upload(first, dest), winrm::Upload::source)
+        };
+        Ok(configure!(upload, copy, watch).into_future())
+    })
+    .await
+}
+
+pub(crate) async fn get(arguments: GetArguments) -> Result<ExitCode, Failure> {
+    let GetArguments {
+        connection,
+        copy,
+        target,
+        paths,
+    } = arguments;
+    let (sources, dest) = split(paths, "DEST")?;
+    let sources = sources.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    let stdout = dest.as_os_str() == "-";
+    if stdout && sources.len() > 1 {
+        return Err(Failure::configuration("- is standard output, and takes one file"));
+    }
+    run(&target, &connection, &copy, stdout, |client, watch| {
+        let mut sources = sources.into_iter();
+        let first = sources.next().unwrap_or_default();
+        let download = if stdout {
+            client.download_to(first, tokio::io::stdout())
+        } else {
+            sources.fold(client.download(first, dest), winrm::Download::source)
+        };
+        Ok(configure!(download, copy, watch).into_future())
+    })
+    .await
+}
+
+/// Gives a copy in either direction its options.
+macro_rules! configure {
+    ($copy:expr, $arguments:expr, $watch:expr) => {{
+        let arguments: &CopyArguments = &$arguments;
+        let mut copy = $copy
+            .make_folders(arguments.mkdir)
+            .checksum(arguments.checksum)
+            .compress(!arguments.no_compress)
+            .delete(arguments.delete)
+            .dry_run(arguments.dry_run)
+            .preserve(arguments.preserve)
+            .streams(arguments.streams.into())
+            .engine(&arguments.engine);
+        if arguments.backup {
+            copy = copy.backup(backup_suffix());
+        }
+        if let Some(rate) = arguments.limit_rate {
+            copy = copy.limit_rate(rate);
+        }
+        let wrong = |error| Failure::configuration("a pattern can't be read").because(error);
+        for pattern in &arguments.include {
+            copy = copy.include(pattern).map_err(wrong)?;
+        }
+        for pattern in &arguments.exclude {
+            copy = copy.exclude(pattern).map_err(wrong)?;
+        }
+        let watch: Arc<Watch> = $watch;
+        copy.on_event(move |event| watch.see(event))
+    }};
+}
+use configure;
+
+async fn run<F>(
+    target: &str,
+    connection: &ConnectionArguments,
+    copy: &CopyArguments,
+    stdout_taken: bool,
+    begin: impl FnOnce(&Client, Arc<Watch>) -> Result<F, Failure>,
+) -> Result<ExitCode, Failure>
+where
+    F: Future<Output = Result<CopySummary, winrm::Error>>,
+{
+    let (client, _, _tickets) = connection::client(target, connection, true)?;
+    let signals = Signals::new()?;
+    let watch = Arc::new(Watch::new(copy, stdout_taken));
+    let copying = begin(&client, Arc::clone(&watch))?;
+    let outcome = tokio::select! {
+        outcome = copying => outcome,
+        () = signals.interrupted() => {
+            watch.clear();
+            client.close().await;
+            return Ok(Status::Interrupted.into());
+        }
+        () = signals.terminated() => {
+            watch.clear();
+            client.close().await;
+            return Ok(Status::Terminated.into());
+        }
+    };
+    watch.clear();
+    client.close().await;
+    watch.conclude(&client, outcome)
+}
+
+fn split(mut paths: Vec<PathBuf>, name: &str) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
+    match paths.pop() {
+        Some(last) if !paths.is_empty() => Ok((paths, last)),
+        _ => Err(Failure::configuration(format!("no {name} was given"))),
+    }
+}
+
+fn text(path: PathBuf) -> Result<String, Failure> {
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| Failure::configuration(format!("the host's path {} is not UTF-8", path.to_string_lossy())))
+}
+
+/// `.20260131-235959.bak`, in UTC.
+fn backup_suffix() -> String {
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!(".{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}.bak")
+}
+
+/// The date of a day counted from 1970.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let mut left = days;
+    let mut year = 1970;
+    loop {
+        let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
+        let length = if leap { 366 } else { 365 };
+        if left >= length {
+            left -= length;
+            year += 1;
+            continue;
+        }
+        let months = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        for (month, length) in (1..).zip(months) {
+            if left < length {
+                return (year, month, left + 1);
+            }
+            left -= length;
+        }
+    }
+}
+
+/// Follows a copy.
+struct Watch {
+    state: Mutex<State>,
+    format: Format,
+    dry_run: bool,
+    stdout_taken: bool,
+    begin: Instant,
+}
+
+struct State {
+    bars: Bars,
+    files: Vec<serde_json::Value>,
+    /// Hints that were given.
+    hints: Vec<&'static str>,
+}
+
+impl Watch {
+    fn new(copy: &CopyArguments, stdout_taken: bool) -> Self {
+        Self {
+            state: Mutex::new(State {
+                bars: Bars::new(copy.format == Format::Text && !copy.dry_run),
+                files: Vec::new(),
+                hints: Vec::new(),
+            }),
+            format: copy.format,
+            dry_run: copy.dry_run,
+            stdout_taken,
+            begin: Instant::now(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        self.state().bars.clear();
+    }
+
+    fn see(&self, event: CopyEvent) {
+        let mut state = self.state();
+        match event {
+            CopyEvent::Planned { files, bytes } => state.bars.planned(files, bytes),
+            CopyEvent::Started { index, name, size, offset } => {
+                if offset > 0 {
+                    let percent = size.filter(|size| *size > 0).map_or(0, |size| offset * 100 / size);
+                    let text = format!("{name}: goes on at {} ({percent} %)", human(offset));
+                    state.bars.above(|| printer::note(&text));
+                }
+                state.bars.started(index, &name, size, offset);
+            }
+            CopyEvent::Advanced { index, bytes } => state.bars.advanced(index, bytes),
+            CopyEvent::Finished { index, report } => {
+                if let Some(index) = index {
+                    state.bars.finished(index);
+                }
+                self.report(&mut state, &report);
+            }
+            CopyEvent::Note(text) => tracing::info!("{text}"),
+            _ => {}
+        }
+    }
+
+    fn report(&self, state: &mut State, report: &FileReport) {
+        let subject = if report.source.is_empty() { &report.target } else { &report.source };
+        match &report.outcome {
+            FileOutcome::Failed(error) => {
+                let hint = error.hint().filter(|hint| !state.hints.contains(hint));
+                state.hints.extend(hint);
+                state.bars.above(|| printer::error(&format!("{subject}: {error}"), hint));
+            }
+            FileOutcome::LeftOut(reason) => state.bars.above(|| printer::note(&format!("{subject}: left out, {reason}"))),
+            FileOutcome::Copied if self.dry_run && self.format == Format::Text => {
+                printer::line(&format!("would copy {} -> {}", report.source, report.target));
+            }
+            FileOutcome::Removed if self.format == Format::Text => {
+                let would = if self.dry_run { "would remove" } else { "removed" };
+                let text = format!("{would} {}", report.target);
+                state
+                    .bars
+                    .above(|| if self.dry_run { printer::line(&text) } else { printer::note(&text) });
+            }
+            _ => {}
+        }
+        if self.format == Format::Json {
+            let (outcome, reason) = match &report.outcome {
+                FileOutcome::Copied => ("copied", None),
+                FileOutcome::Unchanged => ("unchanged", None),
+                FileOutcome::Removed => ("removed", None),
+                FileOutcome::LeftOut(reason) => ("left_out", Some((*reason).to_owned())),
+                FileOutcome::Failed(error) => ("failed", Some(error.to_string())),
+                _ => ("other", None),
+            };
+            state.files.push(serde_json::json!({
+                "source": report.source,
+                "target": report.target,
+                "size": report.size,
+                "outcome": outcome,
+                "sha256": report.sha256_hex(),
+                "resumed_at": report.resumed_at,
+                "reason": reason,
+            }));
+        }
+    }
+
+    fn conclude(&self, client: &Client, outcome: Result<CopySummary, winrm::Error>) -> Result<ExitCode, Failure> {
+        let elapsed = self.begin.elapsed().as_secs_f64();
+        let files = std::mem::take(&mut self.state().files);
+        if self.format == Format::Json {
+            let summary = outcome.as_ref().ok();
+            let count = |of: fn(&CopySummary) -> u64| summary.map(of);
+            let document = serde_json::json!({
+                "host": client.endpoint().to_string(),
+                "files": files,
+                "copied": count(|summary| summary.copied),
+                "bytes": count(|summary| summary.bytes),
+                "resumed": count(|summary| summary.resumed),
+                "unchanged": count(|summary| summary.unchanged),
+                "removed": count(|summary| summary.removed),
+                "left_out": count(|summary| summary.left_out),
+                "failed": count(|summary| summary.failed),
+                "seconds": elapsed,
+                "dry_run": self.dry_run,
+                "error": outcome.as_ref().err().map(ToString::to_string),
+            });
+            if self.stdout_taken {
+                printer::note(&document.to_string());
+            } else {
+                printer::line(&document.to_string());
+            }
+        }
+        let summary = outcome?;
+        if self.format == Format::Text {
+            let text = self.sentence(&summary, elapsed);
+            if self.stdout_taken {
+                printer::note(&text)
+            } else {
+                printer::line(&text)
+            }
+        }
+        Ok(if summary.failed > 0 {
+            Status::Failed.into()
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn sentence(&self, summary: &CopySummary, elapsed: f64) -> String {
+        let files = |count: u64| {
+            if count == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{count} files")
+            }
+        };
+        let copied = if self.dry_run { "to copy" } else { "copied" };
+        let mut text = format!("{} {copied}", files(summary.copied));
+        if summary.copied > 0 {
+            let went = summary.bytes - summary.resumed;
+            text.push_str(&format!(", {}", human(summary.bytes)));
+            if !self.dry_run {
+                text.push_str(&format!(
+                    " in {elapsed:.1} s ({}/s)",
+                    human((went as f64 / elapsed.max(0.001)) as u64)
+                ));
+            }
+        }
+        let mut add = |count: u64, what: &str| {
+            if count > 0 {
+                text.push_str(&format!("; {count} {what}"));
+            }
+        };
+        add(summary.unchanged, "unchanged");
+        add(summary.removed, if self.dry_run { "to remove" } else { "removed" });
+        add(summary.left_out, "left out");
+        add(summary.failed, "failed");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_779), (2026, 11, 22));
+    }
+}
