@@ -12,7 +12,38 @@ use crate::bars::{Bars, human};
 use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer;
-use crate::run::Signals;
+use crate::signals::Signals;
+
+/// Gives a copy in either direction its options.
+macro_rules! configure {
+    ($copy:expr, $arguments:expr, $watch:expr) => {{
+        let arguments: &CopyArguments = &$arguments;
+        let mut copy = $copy
+            .make_folders(arguments.mkdir)
+            .checksum(arguments.checksum)
+            .compress(!arguments.no_compress)
+            .delete(arguments.delete)
+            .dry_run(arguments.dry_run)
+            .preserve(arguments.preserve)
+            .streams(arguments.streams.into())
+            .engine(&arguments.engine);
+        if arguments.backup {
+            copy = copy.backup(backup_suffix());
+        }
+        if let Some(rate) = arguments.limit_rate {
+            copy = copy.limit_rate(rate);
+        }
+        let wrong = |error| Failure::configuration("a pattern can't be read").because(error);
+        for pattern in &arguments.include {
+            copy = copy.include(pattern).map_err(wrong)?;
+        }
+        for pattern in &arguments.exclude {
+            copy = copy.exclude(pattern).map_err(wrong)?;
+        }
+        let watch: Arc<Watch> = $watch;
+        copy.on_event(move |event| watch.see(event))
+    }};
+}
 
 pub(crate) async fn put(arguments: PutArguments) -> Result<ExitCode, Failure> {
     let PutArguments {
@@ -68,38 +99,6 @@ pub(crate) async fn get(arguments: GetArguments) -> Result<ExitCode, Failure> {
     .await
 }
 
-/// Gives a copy in either direction its options.
-macro_rules! configure {
-    ($copy:expr, $arguments:expr, $watch:expr) => {{
-        let arguments: &CopyArguments = &$arguments;
-        let mut copy = $copy
-            .make_folders(arguments.mkdir)
-            .checksum(arguments.checksum)
-            .compress(!arguments.no_compress)
-            .delete(arguments.delete)
-            .dry_run(arguments.dry_run)
-            .preserve(arguments.preserve)
-            .streams(arguments.streams.into())
-            .engine(&arguments.engine);
-        if arguments.backup {
-            copy = copy.backup(backup_suffix());
-        }
-        if let Some(rate) = arguments.limit_rate {
-            copy = copy.limit_rate(rate);
-        }
-        let wrong = |error| Failure::configuration("a pattern can't be read").because(error);
-        for pattern in &arguments.include {
-            copy = copy.include(pattern).map_err(wrong)?;
-        }
-        for pattern in &arguments.exclude {
-            copy = copy.exclude(pattern).map_err(wrong)?;
-        }
-        let watch: Arc<Watch> = $watch;
-        copy.on_event(move |event| watch.see(event))
-    }};
-}
-use configure;
-
 async fn run<F>(
     target: &str,
     connection: &ConnectionArguments,
@@ -110,8 +109,9 @@ async fn run<F>(
 where
     F: Future<Output = Result<CopySummary, winrm::Error>>,
 {
-    let (client, _, _tickets) = connection::client(target, connection, true)?;
     let signals = Signals::new()?;
+    let connected = connection::client(target, connection, true).await?;
+    let client = connected.client.clone();
     let watch = Arc::new(Watch::new(copy, stdout_taken));
     let copying = begin(&client, Arc::clone(&watch))?;
     let outcome = tokio::select! {

@@ -138,7 +138,7 @@ fn size(text: &str) -> Result<u64, String> {
     };
     let number: f64 = digits.parse().map_err(|_| wrong())?;
     let bytes = number * f64::from(unit);
-    if bytes >= 1.0 && bytes < 1e18 {
+    if (1.0..1e18).contains(&bytes) {
         Ok(bytes as u64)
     } else {
         Err(wrong())

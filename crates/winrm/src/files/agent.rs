@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use winrm_proto::copy::{Answer, Decoder, Mode, Request};
 
 use super::host_path::HostPaths;
@@ -58,6 +58,8 @@ pub(super) enum Lost {
     Ended,
     /// It said what no agent says.
     Nonsense(String),
+    /// The thread on this side that reads or writes files has ended.
+    Here,
 }
 
 impl Agent {
@@ -185,6 +187,10 @@ impl Agent {
 
     /// Why the agent is not there any more.
     pub(super) async fn lost(mut self, lost: Lost, engine: &str) -> Error {
+        if let Lost::Here = lost {
+            return Error::new(ErrorKind::Copy, "the part of this program that reads and writes files has failed")
+                .with_hint("this is an error of the program: please report it");
+        }
         if let Lost::Nonsense(what) = lost {
             return Error::new(ErrorKind::Protocol, format!("the host's agent can't be understood: {what}"))
                 .with_hint("something on the host writes into its output, or the host is not to be trusted");
@@ -243,13 +249,6 @@ impl Answers {
                 _ => return Err(Lost::Ended),
             }
         }
-    }
-
-    /// Reads and drops what still comes.
-    #[allow(dead_code)]
-    pub(super) async fn drain(&mut self) {
-        let mut rest = Vec::new();
-        let _ = self.stdout.read_to_end(&mut rest).await;
     }
 }
 

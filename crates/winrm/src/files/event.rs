@@ -124,10 +124,7 @@ impl FileError {
     /// What the host says. What it says in its own words stands behind the sentence.
     pub(super) fn of_host(code: FailureCode, message: &str) -> Self {
         let (sentence, hint) = match code {
-            FailureCode::NotFound => (
-                "the host has no such file or folder",
-                Some("--mkdir makes the folders that a copy needs"),
-            ),
+            FailureCode::NotFound => ("the host has no such file or folder", None),
             FailureCode::Denied => ("the host denies it", Some("the account needs the right to it on the host")),
             FailureCode::InUse => (
                 "it is open in another program on the host",
@@ -192,6 +189,9 @@ impl FileError {
             FailureCode::InUse => "another copy is writing it here",
             _ => "it failed here",
         };
+        if error.raw_os_error().is_none() && error.get_ref().is_none() {
+            return Self::new(code, sentence);
+        }
         Self::new(code, format!("{sentence}: {error}"))
     }
 

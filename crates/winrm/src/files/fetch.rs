@@ -92,7 +92,7 @@ pub(super) async fn fetch_files(agent: &mut Agent, queue: Queue, desk: &Desk, li
     let (results, mut stored) = mpsc::unbounded_channel();
     let store = make(orders, results);
     // Ends when the channel does.
-    tokio::task::spawn_blocking(move || store.run());
+    let storing = tokio::task::spawn_blocking(move || store.run());
     let window = Semaphore::new(WINDOW);
     let under_way: Mutex<VecDeque<Wanted>> = Mutex::default();
     let locked = || under_way.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,7 +208,7 @@ pub(super) async fn fetch_files(agent: &mut Agent, queue: Queue, desk: &Desk, li
                 Stored::Failed(index, error) => desk.finish(index, Err(error)),
             }
         }
-        Ok(())
+        storing.await.map_err(|_| Lost::Here)
     };
     tokio::try_join!(ask, take, hear).map(drop)
 }

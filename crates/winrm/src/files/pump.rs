@@ -178,6 +178,7 @@ impl Batch {
 /// Compresses blocks, and asks those that don't give in less and less often.
 pub(super) struct Packer {
     deflate: Compress,
+    packed: Vec<u8>,
     skip: u32,
     wasted: u32,
 }
@@ -186,6 +187,7 @@ impl Packer {
     pub(super) fn new() -> Self {
         Self {
             deflate: Compress::new(Compression::fast(), false),
+            packed: Vec::new(),
             skip: 0,
             wasted: 0,
         }
@@ -201,13 +203,21 @@ impl Packer {
             self.skip -= 1;
             return None;
         }
-        // What doesn't fit in here is no gain.
-        let mut packed = Vec::with_capacity(data.len() - data.len() / 10);
+        // Room for the worst case, nine bits for each byte: zlib-rs panics where its output runs out (0.6.8).
+        self.packed.clear();
+        self.packed.reserve(data.len() + data.len() / 8 + 1_024);
         self.deflate.reset();
-        if let Ok(Status::StreamEnd) = self.deflate.compress_vec(data, &mut packed, FlushCompress::Finish) {
+        let status = self.deflate.compress_vec(data, &mut self.packed, FlushCompress::Finish);
+        if matches!(status, Ok(Status::StreamEnd)) && self.packed.len() < data.len() - data.len() / 10 {
             self.wasted = 0;
             let size = u32::try_from(data.len()).ok()?;
-            return Some(Request::Packed { size, data: packed.into() }.write());
+            return Some(
+                Request::Packed {
+                    size,
+                    data: Bytes::copy_from_slice(&self.packed),
+                }
+                .write(),
+            );
         }
         self.wasted = (self.wasted + 1).min(6);
         self.skip = 1 << self.wasted;

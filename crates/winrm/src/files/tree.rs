@@ -166,7 +166,7 @@ mod tests {
         for bad in ["..", ".", "", "a/b", "/etc", r"..\x", r"\x", "C:x", "c:", "a\0"] {
             assert!(refuses(bad).is_some(), "{bad:?}");
         }
-        for good in ["a", "..a", ".a", "a:b", "ä ö"] {
+        for good in ["a", "..a", ".a", "ab:c", "ä ö"] {
             assert_eq!(refuses(good), None, "{good:?}");
         }
     }

@@ -1071,7 +1071,7 @@ async fn send_files(agent: &mut Agent, jobs: Jobs, board: &Board, limiter: &Limi
         packer: compress.then(Packer::new),
     };
     // Ends when the channel does.
-    tokio::task::spawn_blocking(move || pump.run());
+    let pumping = tokio::task::spawn_blocking(move || pump.run());
     let awaited = Mutex::new(HashSet::new());
     let sent = std::sync::atomic::AtomicBool::new(false);
     let Agent { input, answers, .. } = agent;
@@ -1091,6 +1091,7 @@ async fn send_files(agent: &mut Agent, jobs: Jobs, board: &Board, limiter: &Limi
             input.send_bytes(piece.bytes).await?;
             board.note_after(piece.notes);
         }
+        pumping.await.map_err(|_| Lost::Here)?;
         sent.store(true, std::sync::atomic::Ordering::Release);
         board.changed.notify_waiters();
         Ok(())
@@ -1127,7 +1128,11 @@ async fn take_answers<'a>(
             Answer::Failed { id, code, message } => {
                 awaited().remove(&id);
                 board.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-                board.finish(id, Some(FileError::of_host(code, &message)));
+                let mut error = FileError::of_host(code, &message);
+                if code == FailureCode::NotFound {
+                    error = error.with_hint("--mkdir makes the folders that a copy needs");
+                }
+                board.finish(id, Some(error));
             }
             _ => return Err(Lost::Nonsense("an answer to what nobody asked".to_owned())),
         }
