@@ -25,7 +25,7 @@ const BUILD: &[Package] = &[
 
 /// What the tests need beyond a build. A later peer (a web server, a proxy) is one more line here.
 const PEERS: &[Package] = &[
-    package("apache2", "Kerberos: a web server, together with its module"),
+    package("apache2", "Kerberos, with its module; TLS: a web server that renegotiates"),
     package("ca-certificates", "reaching the package registries"),
     package("curl", "plain HTTP requests in tests"),
     package("git", "cargo and its tools"),
@@ -42,7 +42,10 @@ const PEERS: &[Package] = &[
         "libkrb5-dev",
         "Kerberos: the Python modules gssapi, krb5 and pykerberos are built here",
     ),
+    package("nginx-light", "TLS: a web server that asks for client certificates"),
     package("openssl", "certificates of tests"),
+    package("squid", "proxies: one with users and ports"),
+    package("tinyproxy", "proxies: a small one"),
     package("winrmcp", "copying files with the Go client"),
 ];
 

@@ -158,6 +158,9 @@ impl Session {
             header::USER_AGENT,
             HeaderValue::from_static(concat!("winrm-rust/", env!("CARGO_PKG_VERSION"))),
         );
+        if route.is_forward() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(credentials) = route.forwarded_credentials()? {
             headers.insert(header::PROXY_AUTHORIZATION, credentials);
         }
@@ -274,6 +277,8 @@ impl Session {
         }
         // An authenticated connection stays authenticated: who wants to be a stranger takes another.
         let shares = credential == Credential::Needed || !matches!(self.authentication, Authentication::Tokens(_));
+        // A proxy may close its side after any answer, without a word and a moment too late.
+        let shares = shares && !self.dialer.route.is_forward();
         loop {
             let kept = if shares { self.pool.take() } else { None };
             let reused = kept.is_some();
@@ -383,6 +388,9 @@ impl Session {
     }
 
     fn hint(&self, offered: &[String]) -> &'static str {
+        if self.dialer.route.has_forwarded_user() {
+            return "check user and password, those for the proxy as well: there are proxies that answer so to wrong ones";
+        }
         let was_asked = self.dialer.tls.as_ref().is_some_and(Tls::was_asked);
         self.authentication.hint(offered, was_asked)
     }

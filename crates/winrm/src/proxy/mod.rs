@@ -213,6 +213,16 @@ impl Route {
         }
     }
 
+    /// Whether requests are handed to a proxy.
+    pub(crate) fn is_forward(&self) -> bool {
+        matches!(self, Self::Forward(_))
+    }
+
+    /// Whether they carry credentials for the proxy beside those for the host.
+    pub(crate) fn has_forwarded_user(&self) -> bool {
+        matches!(self, Self::Forward(proxy) if proxy.user.is_some())
+    }
+
     /// What stands in the request line (RFC 9112, 3.2).
     pub(crate) fn target(&self, endpoint: &Endpoint) -> String {
         match self {
