@@ -66,7 +66,7 @@ fn winrm(arguments: &[&str], environment: &[(&str, &str)]) -> Told {
 
 impl Told {
     #[track_caller]
-    fn is_fine(self, part: &str) {
+    fn is_fine(&self, part: &str) {
         assert!(
             self.code == Some(0) && self.out.contains(part),
             "{:?}\n{}{}",
@@ -78,7 +78,7 @@ impl Told {
 
     /// An error with each part, and a hint.
     #[track_caller]
-    fn is_refused(self, code: i32, parts: &[&str]) {
+    fn is_refused(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
         assert!(self.err.contains("\nhint: "), "{}", self.err);
         for part in parts {
@@ -267,12 +267,13 @@ impl OpenSsl {
                 }
             }
         });
+        let server = Self { child, port, seen };
         // It listens when it has read its files; a connection would use up its only one.
         let line = format!(":{port:04X} ");
         for _ in 0..400 {
             let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
             if table.lines().any(|entry| entry.contains(&line) && entry.contains(" 0A ")) {
-                return Self { child, port, seen };
+                return server;
             }
             std::thread::sleep(Duration::from_millis(25));
         }

@@ -17,6 +17,8 @@ use super::{ConnectionArguments, FleetArguments, InventoryArguments, seconds, va
 Examples:
   winrm run administrator@web1 -- ipconfig /all
   winrm run -u alice --ca corp.pem https://web1.corp.example:5986 -- hostname
+  winrm run --cert alice.pfx --ca corp.pem https://web1.corp.example:5986 -- whoami
+  winrm run -u alice --proxy http://proxy.example:3128 web1 -- hostname
   winrm run web1 -- 'dir C:\\Temp | findstr log'           # one argument: the host's shell reads it as it is
   winrm run web1 -- findstr 'two words' C:\\Temp\\a.txt     # several: each stays one argument on the host
   winrm run --timeout 60 --env LANG=C -C 'C:\\app' web1 -- build.cmd
