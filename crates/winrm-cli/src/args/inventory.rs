@@ -53,8 +53,8 @@ pub(crate) struct ShowArguments {
     /// With --graph: print the variables as well
     #[arg(long, requires = "graph")]
     pub(crate) vars: bool,
-    /// With --list: leave variables at the groups that have them
-    #[arg(long, requires = "list")]
+    /// Leave variables at the groups that have them, instead of merging them into each host's
+    #[arg(long)]
     pub(crate) export: bool,
     #[command(flatten)]
     pub(crate) sources: InventoryArguments,

@@ -6,11 +6,12 @@ use winrm_fleet::{Inventory, Value, Variables};
 use super::{list, python};
 use crate::failure::Failure;
 
-pub(super) fn graph(inventory: &Inventory, group: Group<'_>, variables: bool) -> Result<String, Failure> {
+pub(super) fn graph(inventory: &Inventory, group: Group<'_>, variables: bool, export: bool) -> Result<String, Failure> {
     let mut lines = Vec::new();
     Drawing {
         inventory,
         variables,
+        export,
         lines: &mut lines,
     }
     .group(group, 0)?;
@@ -20,6 +21,8 @@ pub(super) fn graph(inventory: &Inventory, group: Group<'_>, variables: bool) ->
 struct Drawing<'d> {
     inventory: &'d Inventory,
     variables: bool,
+    /// Whether variables stay at the groups that have them.
+    export: bool,
     lines: &'d mut Vec<String>,
 }
 
@@ -33,7 +36,7 @@ impl Drawing<'_> {
             for host in group.own_hosts() {
                 self.line(host.name(), depth + 1);
                 if self.variables {
-                    let variables = self.inventory.variables(host)?;
+                    let variables = list::variables(self.inventory, host, self.export)?;
                     self.variables(&variables, depth + 2);
                 }
             }

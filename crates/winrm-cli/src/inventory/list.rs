@@ -83,7 +83,7 @@ pub(super) fn list(inventory: &Inventory, limit: &[String], export: bool) -> Res
     Ok(Json::Map(walk.groups).dump())
 }
 
-fn variables(inventory: &Inventory, host: &Host, export: bool) -> Result<Variables, Failure> {
+pub(super) fn variables(inventory: &Inventory, host: &Host, export: bool) -> Result<Variables, Failure> {
     Ok(if export {
         inventory.own_variables(host)?
     } else {

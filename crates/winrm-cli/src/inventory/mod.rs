@@ -37,13 +37,9 @@ pub(crate) fn open(arguments: &InventoryArguments) -> Result<Opened, Failure> {
     let mut options = LoadOptions::default();
     options.vault = vault.clone();
     // As Ansible: where no playbook is, the working directory is its place.
-    options.playbook_dir = Some(
-        arguments
-            .playbook_dir
-            .clone()
-            .or_else(|| config.playbook_dir())
-            .unwrap_or_else(|| PathBuf::from(".")),
-    );
+    let named = arguments.playbook_dir.clone().or_else(|| config.playbook_dir());
+    options.implied_playbook_dir = named.is_none();
+    options.playbook_dir = Some(named.unwrap_or_else(|| PathBuf::from(".")));
     if let Some(extensions) = config.ignored_extensions() {
         options.ignore_extensions = extensions;
     }
@@ -106,7 +102,7 @@ pub(crate) fn run(arguments: &ShowArguments) -> Result<ExitCode, Failure> {
             let names: Vec<&str> = inventory.groups().map(|group| group.name()).take(20).collect();
             Failure::configuration(format!("there is no group {group:?}")).hint(format!("there are: {}", names.join(", ")))
         })?;
-        printer::line(&graph::graph(inventory, group, arguments.vars)?);
+        printer::line(&graph::graph(inventory, group, arguments.vars, arguments.export)?);
     } else {
         printer::line(&list::list(inventory, &arguments.sources.limit, arguments.export)?);
     }

@@ -24,6 +24,7 @@ pub(super) struct VariableFiles {
     /// Those beside the inventory, then those of the playbook.
     folders: Vec<Folder>,
     beside: usize,
+    implied: bool,
     vault: Vault,
     /// What is said of groups, by folder and name: many hosts need the same. Hosts' files are read for their host only.
     groups: Mutex<HashMap<(usize, Arc<str>), Said>>,
@@ -34,6 +35,8 @@ pub(super) struct VariableFiles {
 pub(super) enum Beside {
     Inventory,
     Playbook,
+    /// The playbook, if somebody said where it is.
+    NamedPlaybook,
 }
 
 type Said = Arc<[FileVariables]>;
@@ -79,6 +82,7 @@ impl VariableFiles {
         Ok(Self {
             folders,
             beside,
+            implied: options.implied_playbook_dir,
             vault: options.vault.clone(),
             groups: Mutex::default(),
         })
@@ -111,7 +115,8 @@ impl VariableFiles {
     fn range(&self, beside: Beside) -> std::ops::Range<usize> {
         match beside {
             Beside::Inventory => 0..self.beside,
-            Beside::Playbook => self.beside..self.folders.len(),
+            Beside::NamedPlaybook if self.implied => 0..0,
+            Beside::Playbook | Beside::NamedPlaybook => self.beside..self.folders.len(),
         }
     }
 

@@ -23,14 +23,18 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     if !text.as_bytes().first().is_some_and(begins) {
         return None;
     }
-    let mut parser = Parser { rest: text, depth: 0 };
+    let mut parser = Parser {
+        rest: text,
+        depth: 0,
+        signed: false,
+    };
     let value = parser.tuple_or_value()?;
     parser.space();
     parser.rest.is_empty().then(|| value.into_value())
 }
 
 /// How JSON (and so Ansible's output) writes a key that is no text.
-pub(crate) fn key_of(value: &Value) -> Option<Arc<str>> {
+fn key_of(value: &Value) -> Option<Arc<str>> {
     Some(match value {
         Value::Null => "null".into(),
         Value::Bool(true) => "true".into(),
@@ -40,6 +44,29 @@ pub(crate) fn key_of(value: &Value) -> Option<Arc<str>> {
         Value::String(text) | Value::Unsafe(text) | Value::Vaulted(text) => text.clone(),
         Value::List(_) | Value::Map(_) => return None,
     })
+}
+
+/// Keys of one map that are numbers: 1, 1.0 and True are the same key, called as the first of them.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(Vec<(f64, Arc<str>)>);
+
+impl Numbers {
+    /// The text of a key.
+    pub(crate) fn key(&mut self, value: &Value) -> Option<Arc<str>> {
+        let text = key_of(value)?;
+        let number = match value {
+            #[expect(clippy::cast_precision_loss, reason = "keys that large are none")]
+            Value::Int(number) => *number as f64,
+            Value::Float(number) => *number,
+            Value::Bool(value) => f64::from(u8::from(*value)),
+            _ => return Some(text),
+        };
+        if let Some((_, known)) = self.0.iter().find(|(known, _)| *known == number) {
+            return Some(known.clone());
+        }
+        self.0.push((number, text.clone()));
+        Some(text)
+    }
 }
 
 /// What a literal holds before it becomes a value: only numbers can be added and negated, and imaginary ones are texts in the end.
@@ -93,6 +120,8 @@ fn complex_text(real: f64, imaginary: f64) -> String {
 struct Parser<'a> {
     rest: &'a str,
     depth: usize,
+    /// Whether the last number had a sign, inside brackets perhaps.
+    signed: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -152,30 +181,33 @@ impl<'a> Parser<'a> {
         self.rest = &self.rest[1..];
         let right = self.atom()?;
         match (left, right) {
-            (Literal::Number(real), Literal::Complex(0.0, imaginary)) => Some(Literal::Complex(real.float(), sign * imaginary)),
+            (Literal::Number(real), Literal::Complex(0.0, imaginary)) if !std::mem::replace(&mut self.signed, true) => {
+                Some(Literal::Complex(real.float(), sign * imaginary))
+            }
             _ => None,
         }
     }
 
+    /// One sign at most, in front of a number without one.
     fn signed(&mut self) -> Option<Literal> {
-        if self.eat('-') {
-            return match self.deeper(Self::signed)? {
-                Literal::Number(Number::Int(number)) => Some(Literal::Number(match number.checked_neg() {
-                    Some(number) => Number::Int(number),
-                    None => Number::Float(-Number::Int(number).float()),
-                })),
-                Literal::Number(Number::Float(number)) => Some(Literal::Number(Number::Float(-number))),
-                Literal::Complex(real, imaginary) => Some(Literal::Complex(-real, -imaginary)),
-                Literal::Value(_) => None,
-            };
+        let minus = self.eat('-');
+        if !minus && !self.eat('+') {
+            return self.atom();
         }
-        if self.eat('+') {
-            return match self.deeper(Self::signed)? {
-                Literal::Value(_) => None,
-                number => Some(number),
-            };
+        let number = self.atom()?;
+        if std::mem::replace(&mut self.signed, true) {
+            return None;
         }
-        self.atom()
+        match (number, minus) {
+            (Literal::Value(_), _) => None,
+            (number, false) => Some(number),
+            (Literal::Number(Number::Int(number)), true) => Some(Literal::Number(match number.checked_neg() {
+                Some(number) => Number::Int(number),
+                None => Number::Float(-Number::Int(number).float()),
+            })),
+            (Literal::Number(Number::Float(number)), true) => Some(Literal::Number(Number::Float(-number))),
+            (Literal::Complex(real, imaginary), true) => Some(Literal::Complex(-real, -imaginary)),
+        }
     }
 
     fn atom(&mut self) -> Option<Literal> {
@@ -240,7 +272,8 @@ impl<'a> Parser<'a> {
             return items.iter().all(is_hashable).then_some(Value::List(items));
         }
         let mut map = Map::default();
-        map.insert(key_of(&first)?, self.sum()?.into_value());
+        let mut numbers = Numbers::default();
+        map.insert(numbers.key(&first)?, self.sum()?.into_value());
         loop {
             if !self.eat(',') {
                 return self.eat('}').then_some(Value::Map(map));
@@ -248,7 +281,7 @@ impl<'a> Parser<'a> {
             if self.eat('}') {
                 return Some(Value::Map(map));
             }
-            let key = key_of(&self.sum()?.into_value())?;
+            let key = numbers.key(&self.sum()?.into_value())?;
             if !self.eat(':') {
                 return None;
             }
@@ -278,6 +311,7 @@ impl<'a> Parser<'a> {
     }
 
     fn number(&mut self) -> Option<Literal> {
+        self.signed = false;
         if let Some(rest) = self.rest.strip_prefix("...") {
             self.rest = rest;
             return Some(Literal::Value(Value::String("...".into())));
@@ -343,7 +377,9 @@ impl<'a> Parser<'a> {
             self.space();
             let prefix = self.rest.find(['\'', '"']).unwrap_or(usize::MAX);
             if prefix > 2 || !self.rest[..prefix].chars().all(|char| char.is_ascii_alphabetic()) {
-                return Some(Literal::Value(Value::String(text.into())));
+                let text = text.into();
+                // Ansible takes no templates from bytes.
+                return Some(Literal::Value(if bytes { Value::Unsafe(text) } else { Value::String(text) }));
             }
             let (more, is_bytes) = self.text()?;
             if bytes != is_bytes {
@@ -489,7 +525,8 @@ mod tests {
             ("1 # c", "Int(1)"),
             (r"'\x41\u00e9\101\d'", "String(\"Aé\\u{1}\\\\d\")".replace("\\u{1}", "A").as_str()),
             (r"r'\n'", "String(\"\\\\n\")"),
-            ("b'x'", "String(\"x\")"),
+            ("b'x'", "Unsafe(\"x\")"),
+            ("-(5)", "Int(-5)"),
             ("'''a'b'''", "String(\"a'b\")"),
             ("1,2", "List([Int(1), Int(2)])"),
             ("(1,)", "List([Int(1)])"),
@@ -521,6 +558,8 @@ mod tests {
             "1;2",
             "'a'b",
             "--1-",
+            "--1",
+            "-(-1)",
             "1+1",
             "0x",
             "'a' 1",

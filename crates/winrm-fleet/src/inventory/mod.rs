@@ -48,6 +48,8 @@ pub struct LoadOptions {
     pub vault: Vault,
     /// A folder whose `group_vars` and `host_vars` count as well, more than those beside the inventory; Ansible's `--playbook-dir`.
     pub playbook_dir: Option<PathBuf>,
+    /// Whether nobody named that folder. Then it counts for hosts, and is not shown as what is said of a group, or of a host alone.
+    pub implied_playbook_dir: bool,
     /// How long an executable inventory may take.
     pub program_timeout: Duration,
     /// Files of a folder that are not taken: those whose names end so.
@@ -63,6 +65,7 @@ impl Default for LoadOptions {
         Self {
             vault: Vault::new(),
             playbook_dir: None,
+            implied_playbook_dir: false,
             program_timeout: Duration::from_secs(60),
             ignore_extensions: source::IGNORED_EXTENSIONS.map(str::to_owned).to_vec(),
             ignore_patterns: Vec::new(),
@@ -196,7 +199,7 @@ impl Inventory {
             self.say(&mut merged, entries);
         }
         self.files.host(Beside::Inventory, &host.name, &mut merged)?;
-        self.files.host(Beside::Playbook, &host.name, &mut merged)?;
+        self.files.host(Beside::NamedPlaybook, &host.name, &mut merged)?;
         Ok(merged.variables)
     }
 
@@ -328,7 +331,7 @@ impl<'i> Group<'i> {
         self.inventory.say(&mut merged, &group.variables);
         let files = &self.inventory.files;
         files.groups(Beside::Inventory, &[&group.name], &mut merged)?;
-        files.groups(Beside::Playbook, &[&group.name], &mut merged)?;
+        files.groups(Beside::NamedPlaybook, &[&group.name], &mut merged)?;
         Ok(merged.variables)
     }
 }

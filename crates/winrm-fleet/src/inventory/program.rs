@@ -228,7 +228,8 @@ fn group(document: &mut Document<'_>, graph: &mut Graph, name: &Arc<str>, value:
         }
         Data::Mapping(_) => {
             add(document, graph, name);
-            (None, Some(value), None)
+            // In this old form Ansible takes no templates.
+            (None, Some(without_templates(value)), None)
         }
         _ => (Some(value), None, None),
     };
@@ -252,6 +253,25 @@ fn group(document: &mut Document<'_>, graph: &mut Graph, name: &Arc<str>, value:
         graph.adopt(group, child)?;
     }
     Ok(())
+}
+
+fn without_templates(mut node: Node) -> Node {
+    node.data = match node.data {
+        Data::Scalar(Value::String(text)) => Data::Scalar(Value::Unsafe(text)),
+        Data::Scalar(value) => Data::Scalar(value),
+        Data::Sequence(items) => Data::Sequence(items.into_iter().map(without_templates).collect()),
+        Data::Mapping(mut pairs) => {
+            pairs = pairs
+                .into_iter()
+                .map(|pair| crate::yaml::Pair {
+                    value: without_templates(pair.value),
+                    ..pair
+                })
+                .collect();
+            Data::Mapping(pairs)
+        }
+    };
+    node
 }
 
 fn names(list: Option<Node>, group: &str, what: &str) -> Result<Vec<Arc<str>>, String> {

@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::inventory::interner::Interner;
 use crate::inventory::json;
-use crate::inventory::literal::key_of;
+use crate::inventory::literal::Numbers;
 use crate::value::{Map, Value};
 
 /// How deep lists and maps may stand in each other.
@@ -204,6 +204,7 @@ enum Items {
     Sequence(Vec<Node>),
     Mapping {
         mapping: Mapping,
+        numbers: Numbers,
         /// Pairs of `<<`, which give way to those that are written.
         merged: Vec<Pair>,
         key: Option<Key>,
@@ -332,6 +333,7 @@ impl Composer<'_> {
         let items = if mapping {
             Items::Mapping {
                 mapping: Mapping::default(),
+                numbers: Numbers::default(),
                 merged: Vec::new(),
                 key: None,
             }
@@ -410,12 +412,17 @@ impl Composer<'_> {
 
 impl Frame {
     fn add(&mut self, node: Node) -> Result<(), YamlError> {
-        let (mapping, merged, key) = match &mut self.items {
+        let (mapping, numbers, merged, key) = match &mut self.items {
             Items::Sequence(items) => {
                 items.push(node);
                 return Ok(());
             }
-            Items::Mapping { mapping, merged, key } => (mapping, merged, key),
+            Items::Mapping {
+                mapping,
+                numbers,
+                merged,
+                key,
+            } => (mapping, numbers, merged, key),
         };
         match key.take() {
             None => {
@@ -428,7 +435,7 @@ impl Frame {
                     ));
                 };
                 let is_text = matches!(value, Value::String(_) | Value::Unsafe(_));
-                let text = key_of(&value).ok_or_else(|| error(line, column, "this can't be a key"))?;
+                let text = numbers.key(&value).ok_or_else(|| error(line, column, "this can't be a key"))?;
                 *key = Some(Key::Text {
                     key: text,
                     is_text,
