@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Verb::Report(arguments) => fleet::report(&arguments),
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
-        Verb::Inventory(arguments) => inventory::run(&arguments),
+        Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
         Verb::Cert(arguments) => cert::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),

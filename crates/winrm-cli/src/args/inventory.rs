@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::{ConnectionArguments, Format};
+
 /// Which hosts there are.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Inventory")]
@@ -18,6 +20,9 @@ pub(crate) struct InventoryArguments {
     /// The folder whose group_vars and host_vars count as well, more than those beside the inventory [default: the working directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) playbook_dir: Option<PathBuf>,
+    /// Set variables over all others: NAME=VALUE …, YAML or JSON in braces, or @FILE; may be given several times
+    #[arg(short, long, value_name = "VARS")]
+    pub(crate) extra_vars: Vec<String>,
     /// Ask for the password of the vault
     #[arg(short = 'J', long)]
     pub(crate) ask_vault_pass: bool,
@@ -38,6 +43,7 @@ Examples:
   winrm inventory -i prod.yml --list             # everything, as ansible-inventory --list prints it
   winrm inventory -i inventories/ --host web1    # one host's variables, merged
   winrm inventory -i web1,web2, --graph web --vars
+  winrm inventory -i prod.yml --explain web1     # how it is reached, and which file and line says so
 
 Exit status: 0 when the inventory could be read, 1 otherwise.")]
 pub(crate) struct ShowArguments {
@@ -50,6 +56,12 @@ pub(crate) struct ShowArguments {
     /// Print groups and hosts as a tree, from a group on
     #[arg(long, group = "what", value_name = "GROUP", num_args = 0..=1, default_missing_value = "all")]
     pub(crate) graph: Option<String>,
+    /// Print how a host is reached and as whom: each setting, where it was said, and with -v what was said and lost
+    #[arg(long, group = "what", value_name = "HOST")]
+    pub(crate) explain: Option<String>,
+    /// With --explain: how to print it
+    #[arg(long, value_enum, default_value_t = Format::Text, requires = "explain")]
+    pub(crate) format: Format,
     /// With --graph: print the variables as well
     #[arg(long, requires = "graph")]
     pub(crate) vars: bool,
@@ -58,4 +70,7 @@ pub(crate) struct ShowArguments {
     pub(crate) export: bool,
     #[command(flatten)]
     pub(crate) sources: InventoryArguments,
+    /// With --explain: what goes over the variables
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }

@@ -1,14 +1,18 @@
 //! `winrm inventory`, and how every verb opens inventories.
 
+mod explain;
 mod graph;
 mod list;
 mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use winrm_fleet::vault::{PasswordSourceError, VaultId};
-use winrm_fleet::{AnsibleConfig, Inventory, InventoryError, LoadOptions, PatternError, Source, Vault};
+use winrm_fleet::{
+    AnsibleConfig, ExtraError, HostTemplates, Inventory, InventoryError, LoadOptions, PatternError, Source, Vault, extra_variables,
+};
 
 use crate::args::{InventoryArguments, ShowArguments};
 use crate::connection::prompt;
@@ -85,8 +89,27 @@ fn vault(arguments: &InventoryArguments, config: &AnsibleConfig) -> Result<Vault
     Ok(vault)
 }
 
-pub(crate) fn run(arguments: &ShowArguments) -> Result<ExitCode, Failure> {
+/// The templates of an opened inventory's hosts, `-e` over their variables.
+pub(crate) fn templates(arguments: &InventoryArguments, inventory: Inventory, vault: Vault) -> Result<HostTemplates, Failure> {
+    let extra = extra_variables(&arguments.extra_vars, &vault)?;
+    Ok(HostTemplates::new(Arc::new(inventory), vault, extra))
+}
+
+impl From<ExtraError> for Failure {
+    fn from(error: ExtraError) -> Self {
+        let failure = Self::configuration(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &ShowArguments, verbose: bool) -> Result<ExitCode, Failure> {
     let opened = open(&arguments.sources)?;
+    if let Some(host) = &arguments.explain {
+        return explain::explain(opened, arguments, host, verbose);
+    }
     let inventory = &opened.inventory;
     if let Some(name) = &arguments.host {
         let selection = inventory.selection(name, &[])?;

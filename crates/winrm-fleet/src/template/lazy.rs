@@ -61,6 +61,12 @@ impl Scope {
         })
     }
 
+    /// What the host has under a name that nobody writes.
+    fn magic(&self, name: &str) -> Option<Jinja> {
+        let surroundings = self.templar.surroundings.as_ref()?;
+        surroundings.magic(&self.templar.host, name).map(|value| jinja(&value))
+    }
+
     /// What a variable comes to, all that is in it included.
     pub(super) fn resolved(&self, variable: &Variable) -> Result<Value, TemplateError> {
         self.deep(&variable.value, &variable.origin, 0)
@@ -279,6 +285,9 @@ pub(super) struct Root {
 impl Object for Root {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
         let name = key.as_str()?;
+        if let Some(value) = self.scope.magic(name) {
+            return Some(value);
+        }
         if let Some((name, variable)) = self.scope.templar.variables.get_key_value(name) {
             return Some(match self.scope.enter(name) {
                 Ok(scope) => scope.shown(&variable.value, &variable.origin),
@@ -305,7 +314,11 @@ struct Everything(Scope);
 
 impl Object for Everything {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        let (name, variable) = self.0.templar.variables.get_key_value(key.as_str()?)?;
+        let name = key.as_str()?;
+        if let Some(value) = self.0.magic(name) {
+            return Some(value);
+        }
+        let (name, variable) = self.0.templar.variables.get_key_value(name)?;
         Some(match self.0.enter(name) {
             Ok(scope) => scope.shown(&variable.value, &variable.origin),
             Err(error) => failed(error),
@@ -336,9 +349,11 @@ struct HostVariables {
 
 impl Object for HostVariables {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        let variables: Arc<Variables> = self.surroundings.0.variables_of(key.as_str()?)?;
+        let host = key.as_str()?;
+        let variables: Arc<Variables> = self.surroundings.0.variables_of(host)?;
         let templar = Templar {
             variables,
+            host: host.into(),
             vault: self.scope.templar.vault.clone(),
             surroundings: self.scope.templar.surroundings.clone(),
         };

@@ -7,6 +7,7 @@ mod absent;
 mod engine;
 mod error;
 mod filters;
+mod hosts;
 mod lazy;
 mod python;
 
@@ -22,6 +23,7 @@ use crate::vault::Vault;
 use lazy::Scope;
 
 pub use error::{Source, TemplateError};
+pub use hosts::HostTemplates;
 
 /// How deep templates may refer to templates.
 const DEPTH: usize = 32;
@@ -36,6 +38,9 @@ pub trait Surroundings: Send + Sync {
 
     /// The names of all hosts, for those who go through `hostvars`.
     fn hosts(&self) -> Vec<Arc<str>>;
+
+    /// What a host has under a name that nobody writes: `inventory_hostname`, `group_names`, `groups`…
+    fn magic(&self, host: &str, name: &str) -> Option<Value>;
 }
 
 /// Renders the values of one host. Nothing is rendered or decrypted before it is asked for.
@@ -44,6 +49,8 @@ pub struct Templar {
     variables: Arc<Variables>,
     vault: Vault,
     surroundings: Option<Arc<dyn Surroundings>>,
+    /// The host's name in the surroundings.
+    host: Arc<str>,
 }
 
 impl Templar {
@@ -54,13 +61,15 @@ impl Templar {
             variables: variables.into(),
             vault,
             surroundings: None,
+            host: "".into(),
         }
     }
 
-    /// With the other hosts, for `hostvars`.
+    /// With the other hosts, for `hostvars`, and what this one is called among them.
     #[must_use]
-    pub fn surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+    pub fn surroundings(mut self, surroundings: Arc<dyn Surroundings>, host: &str) -> Self {
         self.surroundings = Some(surroundings);
+        self.host = host.into();
         self
     }
 

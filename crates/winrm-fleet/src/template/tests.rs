@@ -113,17 +113,22 @@ fn other_hosts_are_rendered_with_their_own_variables() {
         fn hosts(&self) -> Vec<Arc<str>> {
             vec!["web1".into(), "web2".into()]
         }
+        fn magic(&self, host: &str, name: &str) -> Option<Value> {
+            (name == "inventory_hostname").then(|| text(host))
+        }
     }
     let own = variables(&[
         ("me", text("zero")),
         ("a", text("{{ hostvars['web2'].greeting }}, {{ me }}")),
         ("b", text("{{ hostvars | list | join(' ') }}")),
+        ("c", text("{{ inventory_hostname }} {{ hostvars.web2.inventory_hostname }}")),
         ("ring", text("{{ hostvars['web1'].ring }}")),
     ]);
-    let templar = Templar::new(own, Vault::new()).surroundings(Arc::new(Two));
+    let templar = Templar::new(own, Vault::new()).surroundings(Arc::new(Two), "web1");
     let value = |name: &str| templar.value(&templar.variables()[name]);
     assert_eq!(value("a").unwrap(), text("I am two, zero"));
     assert_eq!(value("b").unwrap(), text("web1 web2"));
+    assert_eq!(value("c").unwrap(), text("web1 web2"));
     assert!(matches!(value("ring"), Err(TemplateError::Limit { .. })));
 }
 
