@@ -570,7 +570,8 @@ fn batches_follow_each_other_and_failures_end_the_run() {
     assert_eq!(failed.stdout.lines().count(), 6, "what was not begun is not done");
 }
 
-/// Starts a run whose commands say `begun` and wait, and gives it when `count` of them have begun.
+/// Starts a run whose commands tell by a file that they have begun, and gives it when `count` of them have. They tell it a moment
+/// later, so that this side knows it too: a command that is only being started is given up by Ctrl-C, not signalled.
 fn begun(site: &Site, args: &[&str], command: &str, count: usize) -> Child {
     let child = site
         .command("run")
@@ -591,7 +592,7 @@ fn begun(site: &Site, args: &[&str], command: &str, count: usize) -> Child {
 
 fn waiting(site: &Site, then: &str) -> String {
     format!(
-        "trap '{then}' INT; echo out; echo x >> {}; sleep 60 & wait; sleep 60 & wait; sleep 60",
+        "trap '{then}' INT; echo out; sleep 0.5; echo x >> {}; sleep 60 & wait; sleep 60 & wait; sleep 60",
         site.folder.join("begun").display()
     )
 }
@@ -713,6 +714,35 @@ fn one_host_by_its_name_is_as_with_ssh() {
     // Whatever else names it gives a block: what scripts read doesn't change with an inventory that grows.
     let run = site.run(&["*1", "--", "exit 7"]).with_status(2);
     assert_eq!(run.stdout, "web1 | FAILED | rc=7 >>\n");
+}
+
+#[test]
+fn ansibles_own_settings_count() {
+    let site = Site::new("settings").with_good(4);
+    let log = site.folder.join("log");
+    let inventory = site.inventory();
+    let settings = "[defaults]\nforks=1\nremote_user=nobody\ninventory=hosts.ini\n";
+    fs::write(site.folder.join("ansible.cfg"), settings).unwrap();
+    // Without -i, --limit alone says that the target is a pattern of the inventory that the configuration names.
+    let mut command = site.bare();
+    let line = format!("echo begin >> {0}; sleep 0.1; echo end >> {0}", log.display());
+    command.args(["run", "--limit", "web1:web2:web3:!web2", "all", "--", &line]);
+    let run = ended(&mut command).with_status(0);
+    assert_eq!(run.counts(), "2 hosts: 2 ok, 0 failed, 0 unreachable");
+    assert_eq!(fs::read_to_string(&log).unwrap(), "begin\nend\nbegin\nend\n", "one fork");
+    // A user of the configuration is for hosts of which nobody says one.
+    let text = fs::read_to_string(&inventory)
+        .unwrap()
+        .replace(&format!("ansible_user={USER}\n"), "");
+    fs::write(&inventory, text).unwrap();
+    let dry = ended(site.bare().args(["run", "--dry-run", "-i", &inventory, "all", "--", "true"])).with_status(0);
+    assert_eq!(dry.stdout.matches(" as nobody by ntlm | true\n").count(), 4, "{dry:?}");
+    let dry = ended(
+        site.bare()
+            .args(["run", "-u", "me", "--dry-run", "-i", &inventory, "all", "--", "true"]),
+    )
+    .with_status(0);
+    assert_eq!(dry.stdout.matches(" as me by ntlm | true\n").count(), 4, "{dry:?}");
 }
 
 #[test]

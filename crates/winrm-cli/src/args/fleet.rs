@@ -9,9 +9,9 @@ use winrm_fleet::{Amount, Shard};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Many hosts")]
 pub(crate) struct FleetArguments {
-    /// How many hosts to work on at once
-    #[arg(short, long, value_name = "N", default_value = "100", value_parser = forks)]
-    pub(crate) forks: usize,
+    /// How many hosts to work on at once [default: ANSIBLE_FORKS, what ansible.cfg says where there is an inventory, or 100]
+    #[arg(short, long, value_name = "N", value_parser = forks)]
+    pub(crate) forks: Option<usize>,
     /// Take the hosts in batches of N, or N% of them: the next begins when all of this one have ended
     #[arg(long, value_name = "N|N%", value_parser = batch)]
     pub(crate) batch: Option<Amount>,

@@ -15,7 +15,7 @@ pub(crate) struct InventoryArguments {
     #[arg(short, long, value_name = "SOURCE")]
     pub(crate) inventory: Vec<String>,
     /// Of the hosts, only those that this pattern means too; @FILE holds a pattern a line
-    #[arg(short, long, value_name = "PATTERN", requires = "inventory")]
+    #[arg(short, long, value_name = "PATTERN")]
     pub(crate) limit: Vec<String>,
     /// The folder whose group_vars and host_vars count as well, more than those beside the inventory [default: the working directory]
     #[arg(long, value_name = "DIR")]

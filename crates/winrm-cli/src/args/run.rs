@@ -7,10 +7,14 @@ use clap::Args;
 use super::fleet::{bytes, exit_code};
 use super::{ConnectionArguments, FleetArguments, InventoryArguments, seconds, variable};
 
-/// Run a command on a host
+/// Run a command on a host, or on many
 ///
-/// Behaves like ssh: output streams as it comes, byte for byte; standard input is passed on when it isn't a terminal; Ctrl-C
+/// On one host it behaves like ssh: output streams as it comes, byte for byte; standard input is passed on when it isn't a terminal; Ctrl-C
 /// reaches the remote command, a second one ends the program here; the exit status is the command's.
+///
+/// With -i, TARGET is a pattern of an Ansible inventory's hosts. On many hosts each has a block of output as it ends, and a last line
+/// on standard error counts. Standard input is read to its end and given to each. Ctrl-C begins no more hosts and reaches the commands
+/// that run, a second one ends now. A pattern that is one host's own name, without a flag for many hosts, is worked on like ssh.
 #[derive(Debug, Args)]
 #[command(visible_alias = "cmd")]
 #[command(after_help = "\
@@ -23,13 +27,23 @@ Examples:
   winrm run web1 -- findstr 'two words' C:\\Temp\\a.txt     # several: each stays one argument on the host
   winrm run --timeout 60 --env LANG=C -C 'C:\\app' web1 -- build.cmd
   tar c . | winrm run web1 -- tar x -C 'C:\\app'
+  winrm run -i prod.yml 'web*:!web3' -f 200 -- hostname
+  winrm run -i prod.yml all --batch 10% --max-fail 5% --ok-codes 0,3010 -- patch.cmd
+  winrm run -i prod.yml all --rerun failed -- hostname     # those that the last run left undone
+  winrm run -i prod.yml all --format junit -- check.cmd > report.xml
+  winrm run -u alice -k web1,web2 -- hostname              # without an inventory
 
-Exit status: the command's own. A code that does not fit into 0 to 255 becomes 255, and is said on standard error.
+Exit status on one host: the command's own. A code that does not fit into 0 to 255 becomes 255, and is said on standard error.
   1    usage or configuration
   2    the host was reached, but the command could not be run to its end
   4    the host can't be reached, or doesn't let us in
   124  the deadline of --timeout passed
-  130  ended by Ctrl-C")]
+  130  ended by Ctrl-C
+On many hosts: 0 when all went well, 2 when a host has failed or was not worked on, 4 when one was unreachable, whatever else
+there was; 1 for usage and configuration, 130 after Ctrl-C.
+
+Each run on many hosts leaves a record for --rerun in $XDG_STATE_HOME/winrm/runs (~/.local/state/winrm/runs), which nobody else may
+read; the last 20 are kept.")]
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,

@@ -39,6 +39,9 @@ use tree::Tree;
 
 pub(crate) use join::run as report;
 
+/// How many hosts at once where nobody says it.
+const FORKS: usize = 100;
+
 /// How often the progress line is written.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -117,7 +120,7 @@ pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> 
 
 /// Whether the arguments are about a fleet, and not about one host as ssh treats it.
 pub(crate) fn is_meant(target: &str, inventory: &InventoryArguments, arguments: &FleetArguments) -> bool {
-    arguments.are_asked_for() || !inventory.inventory.is_empty() || targets::are_several(target)
+    arguments.are_asked_for() || targets::is_inventory(inventory) || targets::are_several(target)
 }
 
 /// What is to be done, and how.
@@ -143,7 +146,8 @@ impl Prepared {
             printer::note(&selection.why_empty);
             return Ok(None);
         }
-        let mut fleet = Fleet::new(selection.hosts.iter().map(|(_, host)| host.clone())).forks(self.arguments.forks);
+        let mut fleet =
+            Fleet::new(selection.hosts.iter().map(|(_, host)| host.clone())).forks(self.arguments.forks.or(targets.forks).unwrap_or(FORKS));
         if let Some(batch) = self.arguments.batch {
             fleet = fleet.batch(batch);
         }

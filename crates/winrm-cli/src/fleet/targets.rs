@@ -5,17 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use winrm::{Endpoint, Kerberos, Secret};
 use winrm_fleet::settings::{Defaults, Flags};
-use winrm_fleet::{Attempt, Host, Inventory, LoadOptions, Origin, Settings, Source, Templar, Trouble, Value, Variable, Variables, Vault};
+use winrm_fleet::{Attempt, Host, Inventory, Origin, Settings, Templar, Trouble, Value, Variable, Variables, Vault};
 
 use crate::args::{ConnectionArguments, InventoryArguments};
 use crate::connection::{self, ManagedTickets};
 use crate::failure::Failure;
+use crate::inventory::{self, Opened};
 
 /// Hosts, and what they share.
 pub(super) struct Targets {
     pub(super) hosts: Vec<Host>,
     /// What is odd about their settings.
     pub(super) warnings: Warnings,
+    /// How many at once, by the configuration.
+    pub(super) forks: Option<usize>,
     /// Removed with the run's end.
     _tickets: ManagedTickets,
 }
@@ -50,6 +53,11 @@ pub(super) struct Named<'a> {
     pub(super) target: &'a str,
     pub(super) inventory: &'a InventoryArguments,
     pub(super) connection: &'a ConnectionArguments,
+}
+
+/// Whether the target is a pattern of hosts of an inventory.
+pub(super) fn is_inventory(arguments: &InventoryArguments) -> bool {
+    !arguments.inventory.is_empty() || !arguments.limit.is_empty()
 }
 
 /// Whether a target without an inventory names several hosts.
@@ -101,9 +109,6 @@ impl Targets {
     /// The hosts of an inventory that a pattern means.
     fn from_inventory(inventoried: Inventoried, named: Named<'_>) -> Result<Self, Failure> {
         let warnings = Warnings::default();
-        for warning in inventoried.inventory.warnings() {
-            warnings.add(warning.clone());
-        }
         let selected = inventoried
             .inventory
             .selection(named.target, &named.inventory.limit)
@@ -123,6 +128,7 @@ impl Targets {
             warnings.add(format!("{part:?} matches neither a host nor a group"));
         }
         let names: Vec<Arc<str>> = selected.hosts.iter().map(|host| host.name().into()).collect();
+        let forks = inventoried.forks;
         let first = names.first().and_then(|name| inventoried.settings(name).ok());
         let tickets = ManagedTickets::default();
         let clients = Clients {
@@ -134,6 +140,7 @@ impl Targets {
         Ok(Self {
             hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
             warnings,
+            forks,
             _tickets: tickets,
         })
     }
@@ -159,10 +166,14 @@ impl Targets {
         Ok(Self {
             hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
             warnings,
+            forks: None,
             _tickets: tickets,
         })
     }
 }
+
+/// The variables that say who logs on.
+const USERS: [&str; 3] = ["ansible_user", "ansible_winrm_user", "ansible_ssh_user"];
 
 /// An inventory, and what goes over it.
 pub(super) struct Inventoried {
@@ -170,34 +181,29 @@ pub(super) struct Inventoried {
     flags: Flags,
     extra: Variables,
     vault: Vault,
+    /// The user that the configuration names, for hosts of which nobody says one.
+    remote_user: Option<Variable>,
+    /// How many hosts at once, by the configuration.
+    forks: Option<usize>,
 }
 
 impl Inventoried {
     /// Reads the inventory, if there is one, and asks for what the flags say is to be asked.
     pub(super) fn load(named: Named<'_>) -> Result<Option<Self>, Failure> {
-        if named.inventory.inventory.is_empty() {
+        if !is_inventory(named.inventory) {
             return Ok(None);
         }
-        let sources: Vec<Source> = named.inventory.inventory.iter().map(|source| Source::parse(source)).collect();
-        let options = LoadOptions::default();
-        let inventory = Inventory::load(&sources, &options).map_err(|error| {
-            let (hint, snippet) = (error.hint(), error.snippet());
-            let failure = Failure::configuration(error.to_string());
-            let failure = match std::error::Error::source(&error) {
-                Some(source) => failure.because(source),
-                None => failure,
-            };
-            match (snippet, hint) {
-                (Some(snippet), Some(hint)) => failure.hint(format!("{hint}\n{snippet}")),
-                (None, Some(text)) | (Some(text), None) => failure.hint(text),
-                (None, None) => failure,
-            }
-        })?;
+        let Opened { inventory, config, vault } = inventory::open(named.inventory)?;
         Ok(Some(Self {
             inventory,
             flags: connection::flags(named.connection)?,
             extra: Variables::new(),
-            vault: options.vault,
+            remote_user: config.remote_user().map(|user| Variable {
+                value: Value::Unsafe(user.value.as_str().into()),
+                origin: user.origin,
+            }),
+            forks: config.forks(),
+            vault,
         }))
     }
 
@@ -211,10 +217,12 @@ impl Inventoried {
             .inventory
             .host(name)
             .ok_or_else(|| Failure::configuration(format!("the inventory has no host {name:?}")))?;
-        let mut variables = self
-            .inventory
-            .variables(host)
-            .map_err(|error| Failure::configuration(error.to_string()))?;
+        let mut variables = self.inventory.variables(host)?;
+        if let Some(user) = &self.remote_user
+            && !USERS.iter().any(|name| variables.contains_key(*name))
+        {
+            variables.insert(USERS[0].into(), user.clone());
+        }
         // Lists of all hosts in the variables of each would be a square of them: only where a template may look at them.
         if variables.values().any(|variable| mentions_magic(&variable.value)) {
             for (name, value) in self.inventory.magic_variables(host) {

@@ -22,9 +22,7 @@ use crate::printer;
 /// Inventories, and what was read on the way to them.
 pub(crate) struct Opened {
     pub(crate) inventory: Inventory,
-    #[allow(dead_code, reason = "runs over inventories take their defaults from it")]
     pub(crate) config: AnsibleConfig,
-    #[allow(dead_code, reason = "runs over inventories open inline values with it")]
     pub(crate) vault: Vault,
 }
 
