@@ -10,6 +10,10 @@ import urllib.parse
 import warnings
 
 import winrm
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from pypsrp.exceptions import AuthenticationError
 from pypsrp.shell import Process, WinRS
 from pypsrp.wsman import WSMan
@@ -40,6 +44,7 @@ parser.add_argument("--made", required=True, help="the folder of cert_authority.
 parser.add_argument("--new", required=True, nargs="+", help="PREFIX of pairs made by `winrm cert new`, self-signed and issued")
 parser.add_argument("--encrypted", required=True, help="the same with an encrypted key")
 parser.add_argument("--passphrase", required=True)
+parser.add_argument("--pfx", required=True, nargs="+", help="that of the encrypted key as PFX, with the same passphrase")
 args = parser.parse_args()
 with open(args.password_file, encoding="utf-8") as file:
     password = file.read().rstrip("\n")
@@ -114,6 +119,47 @@ def run_pypsrp(client):
         process = Process(shell, "echo out; echo err >&2; exit 3")
         process.invoke()
         return process.stdout, process.stderr, process.rc
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def public(key):
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+for prefix in [*args.new, args.encrypted]:
+
+    @cases.case(f"cryptography reads {os.path.basename(prefix)} of `winrm cert new`")
+    def _():
+        made = x509.load_pem_x509_certificate(read(f"{prefix}.pem"))
+        value = made.extensions.get_extension_for_class
+        names = list(value(x509.SubjectAlternativeName).value)
+        expect([type(name) for name in names], [x509.OtherName])
+        expect((names[0].type_id.dotted_string, names[0].value), ("1.3.6.1.4.1.311.20.2.3", b"\x0c\x0falice@localhost"))
+        expect(list(value(x509.ExtendedKeyUsage).value), [ExtendedKeyUsageOID.CLIENT_AUTH])
+        expect(value(x509.BasicConstraints).value.ca, False)
+        expect(value(x509.KeyUsage).value.digital_signature, True)
+        expect(made.version, x509.Version.v3)
+        expect(made.serial_number.bit_length() <= 159, True, "a serial number of 20 bytes at the most")
+        passphrase = args.passphrase.encode() if prefix == args.encrypted else None
+        key = serialization.load_pem_private_key(read(f"{prefix}.key"), passphrase)
+        expect(public(key.public_key()), public(made.public_key()))
+
+
+for pfx in args.pfx:
+
+    @cases.case(f"cryptography reads {os.path.basename(pfx)} of `winrm cert convert`")
+    def _():
+        found = pkcs12.load_pkcs12(read(pfx), args.passphrase.encode())
+        made = x509.load_pem_x509_certificate(read(f"{args.encrypted}.pem"))
+        expect(found.cert.certificate, made)
+        expect(found.cert.friendly_name, b"CN=alice")
+        expect(public(found.key.public_key()), public(made.public_key()))
+        error = expect_error(lambda: pkcs12.load_pkcs12(read(pfx), b"wrong"), ValueError)
+        expect("nvalid password" in str(error), True, str(error))
 
 
 OUTPUT = (b"out\n", b"err\n", 3)

@@ -53,6 +53,21 @@ impl Scene {
         self.folder.join(name)
     }
 
+    /// A pair as PFX, with the passphrase.
+    fn pfx(&self, name: &str, to: &str, args: &[&str]) -> PathBuf {
+        let (pfx, passphrase) = (self.prefix(&format!("{to}.pfx")), self.prefix("passphrase"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
+        command.args(["cert", "convert"]).args(args).arg("--to").arg(&pfx);
+        command.arg("--key").arg(self.prefix(&format!("{name}.key")));
+        command
+            .arg("--passphrase-file")
+            .arg(&passphrase)
+            .arg("--out-passphrase-file")
+            .arg(&passphrase);
+        run(command.arg(self.prefix(&format!("{name}.pem"))));
+        pfx
+    }
+
     fn made(&self, name: &str) -> PathBuf {
         self.folder.join("made").join(format!("{name}.pem"))
     }
@@ -89,7 +104,9 @@ fn clients() {
         .arg("--encrypted")
         .arg(scene.prefix("encrypted"))
         .args(["--passphrase", PASSPHRASE]);
-    peer::judge("certificates", command, 41, || service.log());
+    let both = [scene.pfx("encrypted", "aes", &[]), scene.pfx("encrypted", "old", &["--legacy"])];
+    command.arg("--pfx").args(both);
+    peer::judge("certificates", command, 46, || service.log());
     // Whoever runs the service reads why.
     let log = service.log();
     for reason in [
@@ -150,17 +167,8 @@ fn curl() {
         return;
     };
     let scene = Scene::new("curl-certificates", &python);
-    let winrm = env!("CARGO_BIN_EXE_winrm");
-    let (issued, passphrase) = (scene.prefix("issued"), scene.prefix("passphrase"));
-    let pfx = scene.prefix("issued.pfx");
-    run(Command::new(winrm)
-        .args(["cert", "convert", "--key"])
-        .arg(issued.with_extension("key"))
-        .arg("--out-passphrase-file")
-        .arg(&passphrase)
-        .arg("--to")
-        .arg(&pfx)
-        .arg(issued.with_extension("pem")));
+    let issued = scene.prefix("issued");
+    let pfx = scene.pfx("issued", "issued", &[]);
     let curl = |args: &[&str]| {
         let mut command = Command::new("curl");
         command.args([

@@ -157,7 +157,6 @@ fn list<T: ToString>(values: Option<&[T]>) -> String {
 }
 
 fn json(shown: &[(Inspection, Purpose, Vec<Finding>)], key: &Key) {
-    let texts = |names: &[String]| names.to_vec();
     let certificates: Vec<serde_json::Value> = shown
         .iter()
         .map(|(inspection, purpose, findings)| {
@@ -178,7 +177,7 @@ fn json(shown: &[(Inspection, Purpose, Vec<Finding>)], key: &Key) {
                 "self_signed": inspection.self_signed,
                 "serial": inspection.serial,
                 "upns": inspection.upns().map(ToString::to_string).collect::<Vec<_>>(),
-                "names": texts(&names),
+                "names": names,
                 "usages": usages,
                 "key_usage": inspection.key_usage.clone().ok().flatten(),
                 "authority": inspection.authority.ok(),
