@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+import sys
 
 
 def run(playbook, inventory, ansible, folder):
@@ -33,3 +35,20 @@ def run(playbook, inventory, ansible, folder):
         encoding="utf-8",
         errors="replace",
     )
+
+
+def report(ended):
+    """Prints a line for each task whose name begins with `case:`, once for each host, and ends the program; shows all output if one failed."""
+    passed = []
+    for block in re.split(r"^TASK ", ended.stdout, flags=re.MULTILINE)[1:]:
+        name = re.match(r"\[case: (.*)\] \*+", block)
+        if name:
+            passed += [f"{host}: {name[1]}" for host in re.findall(r"^ok: \[(\w+)\]", block, re.MULTILINE)]
+    for case in passed:
+        print(f"ok    {case}")
+    if ended.returncode != 0:
+        print(ended.stdout)
+        print(f"FAIL  ansible-playbook: exit status {ended.returncode}")
+        sys.exit(1)
+    print(f"{len(passed)} cases passed, 0 failed")
+    sys.exit(0 if passed else 1)

@@ -62,6 +62,9 @@ fn client(peer: &str, script: &str, least: usize, least_with_kdc: usize, other: 
         .args(["--user", USER, "--password-file"])
         .arg(service::password_file(&folder));
     command.arg("--folder").arg(&folder);
+    if let Some(ansible) = std::env::var_os("WINRM_TEST_ANSIBLE") {
+        command.arg("--ansible").arg(ansible);
+    }
     if let Some(kdc) = &kdc {
         command.arg("--krb5-config").arg(kdc.config());
         command.args(["--ccache", &kdc.ccache("cc", &[]), "--principal", kdc::PRINCIPAL]);
@@ -91,6 +94,19 @@ fn pywinrm() {
 #[test]
 fn pypsrp() {
     client("pypsrp with CredSSP", "credssp_pypsrp.py", 20, 38, &["--auth", "negotiate,basic"]);
+}
+
+#[test]
+fn ansible() {
+    const PEER: &str = "ansible with CredSSP";
+    if peer::variable(PEER, "WINRM_TEST_ANSIBLE").is_none() {
+        return;
+    }
+    if service::has_powershell() {
+        client(PEER, "credssp_ansible.py", 6, 8, &[]);
+    } else {
+        peer::skip(PEER, "no PowerShell: neither on PATH nor by WINRM_PWSH");
+    }
 }
 
 #[test]
