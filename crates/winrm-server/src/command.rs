@@ -40,6 +40,10 @@ pub(crate) struct Input {
 /// How long output is gathered after its first piece: long enough for a short command's end to come along, too short to be noticed.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// The same for a command's first output: PowerShell takes 20 to 30 ms from its last word to its end, and a short script's only output
+/// comes along with that end. Once in a command's life, it is not noticed either.
+const FIRST_GATHER: Duration = Duration::from_millis(40);
+
 /// How long a command and what it started may take to end before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -68,6 +72,7 @@ impl Command {
                 stdout: Outlet::new("stdout", stdout),
                 stderr: Outlet::new("stderr", stderr),
                 stderr_first: false,
+                told: false,
             }),
             exit,
             control: Mutex::new(control),
@@ -134,7 +139,12 @@ impl Command {
                 }
             }
             if until == deadline && outputs.have_news(wanted) {
-                until = deadline.min(Instant::now() + GATHER);
+                let gather = if std::mem::replace(&mut outputs.told, true) {
+                    GATHER
+                } else {
+                    FIRST_GATHER
+                };
+                until = deadline.min(Instant::now() + gather);
             }
         }
     }
@@ -227,6 +237,8 @@ struct Outputs {
     stderr: Outlet,
     /// Whose turn it is to be read first, so that neither fills all answers.
     stderr_first: bool,
+    /// Whether the first output has been gathered.
+    told: bool,
 }
 
 struct Outlet {

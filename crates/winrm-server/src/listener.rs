@@ -134,20 +134,31 @@ async fn run_connection(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, s
                 }
                 connection::run(stream, link, service, stop).await;
             }
-            // What is wrong with a client's certificate in itself is found here.
-            Err(reason) if tls.asks => tracing::info!(%peer, %reason, "TLS handshake failed"),
-            Err(reason) => tracing::debug!(%peer, %reason, "TLS handshake failed"),
+            // Who wants to know why a certificate isn't taken finds here what is wrong with it, or with the version, in itself.
+            Err(Unsecured { reason, said: true }) if tls.asks => tracing::info!(%peer, reason, "TLS handshake failed"),
+            Err(Unsecured { reason, .. }) => tracing::debug!(%peer, reason, "TLS handshake failed"),
         },
     }
     tracing::debug!(%peer, "connection closed");
 }
 
-async fn handshake(tls: &Tls, stream: TcpStream, timeout: Duration) -> Result<SslStream<TcpStream>, String> {
-    let ssl = Ssl::new(tls.acceptor.context()).map_err(|error| error.to_string())?;
-    let mut stream = SslStream::new(ssl, stream).map_err(|error| error.to_string())?;
+/// A handshake that came to nothing.
+struct Unsecured {
+    reason: String,
+    /// Whether TLS itself says why, and not just a client that went away.
+    said: bool,
+}
+
+async fn handshake(tls: &Tls, stream: TcpStream, timeout: Duration) -> Result<SslStream<TcpStream>, Unsecured> {
+    let failed = |said: bool, reason: &dyn std::fmt::Display| Unsecured {
+        reason: reason.to_string(),
+        said,
+    };
+    let ssl = Ssl::new(tls.acceptor.context()).map_err(|error| failed(true, &error))?;
+    let mut stream = SslStream::new(ssl, stream).map_err(|error| failed(true, &error))?;
     match tokio::time::timeout(timeout, Pin::new(&mut stream).accept()).await {
         Ok(Ok(())) => Ok(stream),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("it took too long".to_owned()),
+        Ok(Err(error)) => Err(failed(error.ssl_error().is_some(), &error)),
+        Err(_) => Err(failed(false, &"it took too long")),
     }
 }

@@ -14,8 +14,8 @@ use super::Format;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  winrm cert new --upn alice@localhost --out alice         # alice.pem and alice.key
-  winrm cert show alice.pem                                # what is in it, and what is wrong with it for WinRM
+  winrm cert new --upn alice@localhost --out alice      # alice.pem and alice.key
+  winrm cert show alice.pem                             # and what WinRM has against it
   winrm cert convert alice.pem --key alice.key --to alice.pfx")]
 pub(crate) struct CertArguments {
     #[command(subcommand)]
@@ -134,9 +134,9 @@ pub(crate) enum CertPurpose {
 #[command(after_help = "\
 Examples:
   winrm cert convert alice.pem --key alice.key --to alice.pfx
-  winrm cert convert alice.pem --key alice.key --to alice.pfx --legacy     # for Windows Server 2016 and older
-  winrm cert convert alice.pfx --to alice.pem                              # alice.pem and alice.key
-  winrm cert convert alice.pem --to alice.cer                              # without a key")]
+  winrm cert convert alice.pem --key alice.key --to alice.pfx --legacy   # Server 2016 and older
+  winrm cert convert alice.pfx --to alice.pem                            # and alice.key
+  winrm cert convert alice.pem --to alice.cer                            # without a key")]
 pub(crate) struct CertConvertArguments {
     /// The private key, when FILE doesn't hold it
     #[arg(long, value_name = "FILE")]

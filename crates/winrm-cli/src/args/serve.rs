@@ -18,7 +18,8 @@ Examples:
   winrm serve                                             # a random password, printed once
   winrm serve --user alice --password-file pw --tls-listen 127.0.0.1:5986
   winrm serve --listen 127.0.0.1:0 --users users --allow-unencrypted
-  winrm serve --tls-listen 127.0.0.1:5986 --users users --client-ca alice.pem --map-certificate alice@localhost=alice
+  winrm serve --tls-listen 127.0.0.1:5986 --users users \\
+      --client-ca alice.pem --map-certificate alice@localhost=alice
 
 The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.
 Over http messages are encrypted by NTLM, Kerberos or CredSSP; Basic is taken there only with --allow-unencrypted.")]

@@ -6,16 +6,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
 /// No certificate is larger; what is, is another file.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+/// Reads a file that may hold a key: its memory is overwritten.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let fail = || Failure::configuration(format!("{} can't be read", path.display()));
     let file = std::fs::File::open(path).map_err(|error| fail().because(error))?;
-    let mut bytes = Vec::new();
+    // Large enough at once: growing would leave copies behind.
+    let length = file.metadata().map_or(0, |metadata| metadata.len().min(LARGEST));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| fail().because(error))?;

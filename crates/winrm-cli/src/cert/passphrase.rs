@@ -41,7 +41,7 @@ pub(super) fn read_pair(certificate: &Path, key: Option<&Path>, passphrase: Opti
     let key_bytes = key.map(files::read).transpose()?;
     let name = key.unwrap_or(certificate);
     unlock(name, passphrase, OPTION, |passphrase| {
-        ClientCertificate::read(&bytes, key_bytes.as_deref(), passphrase)
+        ClientCertificate::read(&bytes, key_bytes.as_ref().map(|bytes| bytes.as_slice()), passphrase)
     })
 }
 

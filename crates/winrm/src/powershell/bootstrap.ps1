@@ -4,7 +4,8 @@ if ("$($ExecutionContext.SessionState.LanguageMode)" -ne 'FullLanguage') {
     $Host.UI.WriteErrorLine("PowerShell is in $($ExecutionContext.SessionState.LanguageMode) mode on this host, and can't take a script of this length")
     exit 1
 }
-$WinRM = @{ In = [Console]::OpenStandardInput(); Bytes = New-Object byte[] 8; Text = '' }
+$WinRM = @{ In = [Console]::OpenStandardInput(); Bytes = New-Object byte[] 8 }
+$WinRM.Text = ''
 while ($WinRM.Bytes) {
     $WinRM.Count = 0
     while ($WinRM.Count -lt $WinRM.Bytes.Length) {

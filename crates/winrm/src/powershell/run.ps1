@@ -4,11 +4,12 @@
 PREFERENCES
 $WinRM = @{}
 $WinRM.Text = 'SCRIPT'
-$WinRM.Ok = $true
+$WinRM.Ok = $WinRM.Last = $WinRM.At = $null
 if ("$($ExecutionContext.SessionState.LanguageMode)" -ne 'FullLanguage') {
     Write-Warning "PowerShell is in $($ExecutionContext.SessionState.LanguageMode) mode on this host: the script runs without parameters and standard input"
     Invoke-Expression $WinRM.Text
-    exit 0
+    if ($?) { exit 0 }
+    exit 1
 }
 try {
     [Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false
@@ -21,16 +22,17 @@ if ($WinRMErrors) {
     exit 1
 }
 # Whether the last statement has succeeded is known only right behind it, in the same block.
-if (-not ($WinRM.Tree.DynamicParamBlock -or $WinRM.Tree.BeginBlock -or $WinRM.Tree.ProcessBlock) -and $WinRM.Tree.EndBlock.Unnamed) {
+if (-not ($WinRM.Tree.DynamicParamBlock -or $WinRM.Tree.BeginBlock -or $WinRM.Tree.ProcessBlock) -and $WinRM.Tree.EndBlock.Unnamed -and $WinRM.Tree.EndBlock.Statements.Count) {
     $WinRM.Last = @($WinRM.Tree.EndBlock.Statements)[-1].Extent
     $WinRM.Text += "`n`$WinRM.Ok = `$?"
 }
 $WinRM.Block = [ScriptBlock]::Create($WinRM.Text)
 $global:LASTEXITCODE = 0
 CALL
+$WinRM.Done = $?
+if ($null -eq $WinRM.Ok) { $WinRM.Ok = $WinRM.Done }
 if ($WinRM.Ok) { exit 0 }
 # A native program's code is the script's, unless a command has failed in the last statement.
-$WinRM.At = $null
 if ($Error.Count -and "$($Error[0].FullyQualifiedErrorId)" -notlike 'NativeCommandError*') { $WinRM.At = $Error[0].InvocationInfo }
-if (-not $LASTEXITCODE -or ($WinRM.At -and ($WinRM.At.ScriptLineNumber -gt $WinRM.Last.StartLineNumber -or ($WinRM.At.ScriptLineNumber -eq $WinRM.Last.StartLineNumber -and $WinRM.At.OffsetInLine -ge $WinRM.Last.StartColumnNumber)))) { exit 1 }
+if (-not $LASTEXITCODE -or ($WinRM.Last -and $WinRM.At -and ($WinRM.At.ScriptLineNumber -gt $WinRM.Last.StartLineNumber -or ($WinRM.At.ScriptLineNumber -eq $WinRM.Last.StartLineNumber -and $WinRM.At.OffsetInLine -ge $WinRM.Last.StartColumnNumber)))) { exit 1 }
 exit $LASTEXITCODE

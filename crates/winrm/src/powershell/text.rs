@@ -201,7 +201,7 @@ mod tests {
             wrapped.contains("'ARGUMENTS CALL ''SCRIPT'' PREFERENCES System. $WinRM'"),
             "{wrapped}"
         );
-        assert!(wrapped.contains("& $W.b 'ARGUMENTS \u{1} SCRIPT'\n"), "{wrapped}");
+        assert!(wrapped.contains(". $W.b 'ARGUMENTS \u{1} SCRIPT'\n"), "{wrapped}");
         assert!(!wrapped.contains('\u{0}'));
     }
 }
