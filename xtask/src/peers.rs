@@ -50,6 +50,13 @@ fn set_up_python(workspace: &Workspace, peers: &mut Peers) {
     };
     peers.variables.push(("WINRM_TEST_PYTHON", environment.join("bin/python").into()));
     peers.variables.push(("WINRM_TEST_ANSIBLE", environment.join("bin").into()));
+    match python::collections(workspace, &environment) {
+        Ok(folder) => peers.variables.push(("WINRM_TEST_COLLECTIONS", folder.into())),
+        Err(failure) => peers.missing.push(format!(
+            "Ansible's collection for Windows can't be had, tests with its modules are left out: {}",
+            failure.message
+        )),
+    }
     for name in SOURCES {
         match python::source(workspace, &environment, name) {
             Ok(folder) if name == "pypsrp" => {

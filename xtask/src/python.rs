@@ -84,6 +84,44 @@ pub(crate) fn source(workspace: &Workspace, environment: &Path, name: &str) -> R
     Ok(folder)
 }
 
+/// The folder with Ansible's collection for Windows, in the version that the requirements name. The package `ansible` holds a hundred
+/// collections, half a gigabyte of them; only this one is unpacked.
+pub(crate) fn collections(workspace: &Workspace, environment: &Path) -> Result<PathBuf, Failure> {
+    let requirements = read(&workspace.root.join(REQUIREMENTS))?.replace("# ansible==", "ansible==");
+    let version = pinned(&requirements, "ansible").ok_or_else(|| Failure::new(format!("{REQUIREMENTS} names no ansible")))?;
+    let folder = workspace.peers().join(format!("collections-{version}"));
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    steps::heading(&format!("Ansible's collection for Windows {version}"));
+    let downloads = workspace.peers().join("sources");
+    let mut pip = pip(environment);
+    pip.args(["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"])
+        .arg(&downloads);
+    steps::run_quietly(pip.arg(format!("ansible=={version}")))?;
+    let package = downloads.join(format!("ansible-{version}-py3-none-any.whl"));
+    let unpacking = workspace.peers().join("unpacking-collections");
+    let _ = fs::remove_dir_all(&unpacking);
+    steps::run_quietly(
+        Command::new(environment.join("bin/python"))
+            .args(["-c", UNPACK])
+            .arg(&package)
+            .arg(&unpacking),
+    )?;
+    fs::rename(&unpacking, &folder).map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
+    let _ = fs::remove_file(&package);
+    Ok(folder)
+}
+
+/// Unpacks the collection of a package, without its tests.
+const UNPACK: &str = "
+import sys, zipfile
+package = zipfile.ZipFile(sys.argv[1])
+wanted = [name for name in package.namelist() if name.startswith('ansible_collections/ansible/windows/') and '/tests/' not in name]
+assert wanted
+package.extractall(sys.argv[2], wanted)
+";
+
 fn pip(environment: &Path) -> Command {
     let mut pip = Command::new(environment.join("bin/python"));
     pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "5"]);

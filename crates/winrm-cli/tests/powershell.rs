@@ -416,6 +416,53 @@ fn every_script_of_ours_runs_on_windows_powershell() {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
+/// Runs a peer's cases against a service with an engine.
+fn client(peer: &str, least: usize, mut command: Command) {
+    let Some(scene) = Scene::new(&format!("peer-{}", peer.replace([' ', ','], "-"))) else {
+        return;
+    };
+    command
+        .args([
+            "--url",
+            &scene.service.url,
+            "--tls-url",
+            &scene.service.tls_url,
+            "--refusing-url",
+            &scene.service.url,
+        ])
+        .args(["--user", USER, "--password-file"])
+        .arg(&scene.password)
+        .arg("--certificate")
+        .arg(&scene.service.certificate)
+        .arg("--folder")
+        .arg(&scene.folder);
+    peer::judge(peer, command, least, || scene.service.log());
+}
+
+#[test]
+fn clients_of_others_run_powershell() {
+    let Some(python) = peer::variable("pywinrm and pypsrp, PowerShell", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    client("pywinrm and pypsrp, PowerShell", 14, peer::script(python, "powershell_clients.py"));
+}
+
+#[test]
+fn ansible_runs_its_modules() {
+    let Some(python) = peer::variable("Ansible, modules", "WINRM_TEST_PYTHON") else {
+        return;
+    };
+    let Some(ansible) = peer::variable("Ansible, modules", "WINRM_TEST_ANSIBLE") else {
+        return;
+    };
+    let Some(collections) = peer::variable("Ansible, modules", "WINRM_TEST_COLLECTIONS") else {
+        return;
+    };
+    let mut command = peer::script(python, "powershell_ansible.py");
+    command.arg("--ansible").arg(ansible).env("ANSIBLE_COLLECTIONS_PATH", collections);
+    client("Ansible, modules", 10, command);
+}
+
 #[test]
 fn clixml_is_what_powershell_makes_of_it() {
     let Some(pwsh) = peer::variable("PSSerializer", "WINRM_PWSH") else {
