@@ -16,6 +16,7 @@ mod kdc;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/service.rs"]
+#[allow(dead_code, reason = "the tests with PowerShell use the rest")]
 mod service;
 #[path = "support/tap.rs"]
 mod tap;
