@@ -128,11 +128,12 @@ fn nginx_asks_for_certificates_in_the_handshake() {
     ping(&["--cert", &certificate, "--cert-key", &key]).is_fine(identity);
     ping(&["--cert", &certificate, "--cert-key", &key, "--tls-max", "1.3"]).is_fine("nginx TLSv1.3 for CN=alice");
     // Without one nginx answers with a page of its own.
-    ping(&[]).is_refused(4, &["HTTP 400"]);
+    ping(&[]).is_refused(4, &["wants a client certificate, and none was given (HTTP 400)", "--cert"]);
     let stranger = Authority::new(&folder, "other");
     stranger.client("mallory", RSA);
     let (certificate, key) = (stranger.path("mallory.pem"), stranger.path("mallory.key"));
-    ping(&["--cert", &certificate, "--cert-key", &key]).is_refused(4, &["HTTP 400"]);
+    ping(&["--cert", &certificate, "--cert-key", &key])
+        .is_refused(4, &["refused our certificate, CN=mallory for mallory@localhost (HTTP 400)"]);
 
     // A gateway that wants a certificate, and a service behind it that wants a password.
     let password = service::password_file(&folder).display().to_string();

@@ -356,6 +356,9 @@ impl Session {
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(self.unauthorized(&answer));
         }
+        if let Some(refusal) = self.about_certificate(&answer) {
+            return Err(refusal);
+        }
         if let Some(refusal) = self.dialer.route.refusal(&answer, &self.dialer.endpoint) {
             return Err(refusal);
         }
@@ -395,6 +398,37 @@ impl Session {
         self.authentication.hint(offered, was_asked)
     }
 
+    /// What web servers in front of a host say of our certificate, on pages of theirs: nginx with 400, others with 403.
+    fn about_certificate(&self, answer: &RawAnswer) -> Option<Error> {
+        if !matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN) || answer::is_soap(&answer.headers) {
+            return None;
+        }
+        let (url, status) = (&self.url, answer.status.as_u16());
+        let is_named = String::from_utf8_lossy(&answer.body).to_lowercase().contains("certificate");
+        let is_certified = self.dialer.tls.as_ref().is_some_and(Tls::is_certified);
+        match &self.authentication {
+            Authentication::Certificate(_) if is_named || answer.status == StatusCode::FORBIDDEN => {
+                let tried = self.authentication.tried();
+                Some(Error::new(ErrorKind::Unauthorized, format!("{url} refused {tried} (HTTP {status})")).with_hint(self.hint(&[])))
+            }
+            _ if is_named && is_certified => Some(
+                Error::new(
+                    ErrorKind::Unauthorized,
+                    format!("{url} refused our client certificate (HTTP {status})"),
+                )
+                .with_hint("it has to be valid, for client authentication, and from an authority that the host trusts for clients"),
+            ),
+            _ if is_named && self.dialer.tls.is_some() => Some(
+                Error::new(
+                    ErrorKind::Unauthorized,
+                    format!("{url} wants a client certificate, and none was given (HTTP {status})"),
+                )
+                .with_hint("give one with its key (--cert)"),
+            ),
+            _ => None,
+        }
+    }
+
     fn unauthorized(&self, answer: &RawAnswer) -> Error {
         let hint = self.hint(&answer::offered(&answer.headers));
         answer::unauthorized(&answer.headers, &self.url, &self.authentication.tried()).with_hint(hint)
@@ -424,7 +458,13 @@ impl Session {
                 ErrorKind::Closed,
                 format!("{url} closed the connection before its answer was complete ({})", action),
             )
-            .with_hint("the host may have been restarted, or something between here and there cuts connections")
+            .with_hint(
+                if self.dialer.endpoint.scheme() == crate::Scheme::Http && self.connections_made() == 1 {
+                    "the port may be for https: is the scheme right? Or something between here and there cuts connections"
+                } else {
+                    "the host may have been restarted, or something between here and there cuts connections"
+                },
+            )
             .with_source(error)
             .at_least(MayHaveRun::Unknown),
             Unanswered::Silent => Error::new(

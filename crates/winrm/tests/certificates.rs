@@ -399,6 +399,37 @@ async fn addresses_are_found_in_every_place_that_windows_tools_write_them_to() {
 }
 
 #[tokio::test]
+async fn names_are_told_to_the_server_and_addresses_are_not() {
+    let identity = leaf("localhost", None, (-1, 1));
+    let named = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+    acceptor.set_certificate(&identity.certificate).unwrap();
+    acceptor.set_private_key(&identity.key).unwrap();
+    let seen = std::sync::Arc::clone(&named);
+    acceptor.set_servername_callback(move |ssl, _| {
+        let name = ssl.servername(openssl::ssl::NameType::HOST_NAME).map(str::to_owned);
+        seen.lock().unwrap().push(name);
+        Ok(())
+    });
+    let host = Host::listen(Some(acceptor.build()), well).await;
+    let ask = |name: &str| {
+        let address = format!("https://{name}:{}", host.address.port());
+        Client::builder(&address).certificates(CertificateCheck::Ignore)
+    };
+    ask("127.0.0.1").build().unwrap().identify().await.unwrap();
+    ask("localhost").build().unwrap().identify().await.unwrap();
+    ask("127.0.0.1")
+        .server_name("web1.example.")
+        .build()
+        .unwrap()
+        .identify()
+        .await
+        .unwrap();
+    let expected = [None, Some("localhost".to_owned()), Some("web1.example".to_owned())];
+    assert_eq!(*named.lock().unwrap(), expected);
+}
+
+#[tokio::test]
 async fn a_common_name_without_alternatives_is_a_name_too() {
     let authority = authority();
     let file = written(&authority);
