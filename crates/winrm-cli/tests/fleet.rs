@@ -746,6 +746,63 @@ fn ansibles_own_settings_count() {
 }
 
 #[test]
+fn templates_and_extra_variables_say_where_hosts_are() {
+    let mut site = Site::new("templates").with_good(1);
+    let port = port(&site.service.url).to_owned();
+    site.add("other", "ansible_port=\"{{ hostvars['web1'].ansible_port }}\"");
+    site.add("extra", "ansible_port=\"{{ chosen }}\"");
+    let run = site
+        .run(&["all", "-o", "-e", &format!("chosen={port}"), "--", "echo hi"])
+        .with_status(0);
+    assert_eq!(run.stdout.matches("| rc=0 | (stdout) hi\n").count(), 3, "{run:?}");
+    // They go over flags.
+    site.run(&["all", "--port", &port, "-e", "ansible_port=1", "--", "echo hi"])
+        .with_status(4);
+}
+
+#[test]
+fn a_fleet_out_of_a_vault() {
+    let Some(ansible) = peer::variable("ansible-vault", "WINRM_TEST_ANSIBLE") else {
+        return;
+    };
+    let site = Site::new("vault").with_good(4);
+    let inventory = site.inventory();
+    let hosts = fs::read_to_string(&inventory).unwrap();
+    let (plain, secret): (Vec<&str>, Vec<&str>) = hosts.lines().partition(|line| !line.starts_with("ansible_password="));
+    fs::write(&inventory, plain.join("\n")).unwrap();
+    let password = secret[0].strip_prefix("ansible_password=").unwrap();
+    fs::write(site.folder.join("vp"), "open\n").unwrap();
+    fs::create_dir_all(site.folder.join("group_vars")).unwrap();
+    let file = site.folder.join("group_vars/fleet.yml");
+    fs::write(&file, format!("ansible_password: {password}\n")).unwrap();
+    let status = Command::new(Path::new(&ansible).join("ansible-vault"))
+        .args(["encrypt", "--vault-password-file", "vp", "group_vars/fleet.yml"])
+        .current_dir(&site.folder)
+        .env("ANSIBLE_HOME", site.folder.join("ansible-home"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success() && fs::read_to_string(&file).unwrap().starts_with("$ANSIBLE_VAULT;"));
+    let run = |args: &[&str]| {
+        let mut command = site.bare();
+        command.args(["run", "-i", &inventory, "web*:!web3", "-f", "200", "--format", "jsonl"]);
+        ended(command.args(args).args(["--", "hostname"]))
+    };
+    let opened = run(&["--vault-password-file", "vp"]).with_status(0);
+    assert_eq!(statuses(&opened.hosts()), [("web1", "ok"), ("web2", "ok"), ("web4", "ok")]);
+    // Without the password each host says why; with another one too.
+    fs::write(site.folder.join("wrong"), "shut\n").unwrap();
+    for args in [&[][..], &["--vault-password-file", "wrong"]] {
+        let closed = run(args).with_status(2);
+        for error in each(&closed.hosts(), "error") {
+            assert!(error.1.as_str().unwrap().contains("fleet.yml"), "{error:?}");
+        }
+    }
+}
+
+#[test]
 fn hosts_with_commas_need_no_inventory() {
     let site = Site::new("commas").with_good(1);
     let target = format!("{USER}@127.0.0.1:{0},{USER}@localhost:{0}", port(&site.service.url));

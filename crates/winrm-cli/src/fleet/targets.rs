@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use winrm::{Endpoint, Kerberos, Secret};
-use winrm_fleet::settings::{Defaults, Flags};
-use winrm_fleet::{Attempt, Host, Inventory, Origin, Settings, Templar, Trouble, Value, Variable, Variables, Vault};
+use winrm_fleet::settings::{Defaults, Flags, Key};
+use winrm_fleet::{Attempt, Host, HostTemplates, Settings, Templar, Trouble, Variables, Vault};
 
 use crate::args::{ConnectionArguments, InventoryArguments};
 use crate::connection::{self, ManagedTickets};
 use crate::failure::Failure;
 use crate::inventory::{self, Opened};
+use crate::proxy;
 
 /// Hosts, and what they share.
 pub(super) struct Targets {
@@ -68,12 +69,18 @@ pub(super) fn are_several(target: &str) -> bool {
 /// What makes clients out of settings, the same for all hosts.
 struct Clients {
     password: Option<Secret>,
+    proxy_password: Option<Secret>,
     kerberos: Kerberos,
     warnings: Warnings,
 }
 
 impl Clients {
-    fn attempts(&self, settings: &Settings) -> Result<Vec<Attempt>, Trouble> {
+    fn attempts(&self, mut settings: Settings) -> Result<Vec<Attempt>, Trouble> {
+        if let Some(password) = &self.proxy_password
+            && lacks_password(&settings)
+        {
+            settings.set_proxy_password(password.clone());
+        }
         for warning in settings.warnings() {
             self.warnings.add(warning.to_string());
         }
@@ -109,21 +116,7 @@ impl Targets {
     /// The hosts of an inventory that a pattern means.
     fn from_inventory(inventoried: Inventoried, named: Named<'_>) -> Result<Self, Failure> {
         let warnings = Warnings::default();
-        let selected = inventoried
-            .inventory
-            .selection(named.target, &named.inventory.limit)
-            .map_err(|error| {
-                let hint = error.hint();
-                let failure = Failure::configuration(error.to_string());
-                let failure = match std::error::Error::source(&error) {
-                    Some(source) => failure.because(source),
-                    None => failure,
-                };
-                match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            })?;
+        let selected = inventoried.templates.inventory().selection(named.target, &named.inventory.limit)?;
         for part in selected.unmatched {
             warnings.add(format!("{part:?} matches neither a host nor a group"));
         }
@@ -133,10 +126,11 @@ impl Targets {
         let tickets = ManagedTickets::default();
         let clients = Clients {
             password: ask(first.as_ref())?,
+            proxy_password: ask_for_proxy(first.as_ref(), named.connection)?,
             kerberos: tickets.kerberos(),
             warnings: warnings.clone(),
         };
-        let recipe = Arc::new(move |host: &str| clients.attempts(&inventoried.settings(host).map_err(trouble)?));
+        let recipe = Arc::new(move |host: &str| clients.attempts(inventoried.settings(host).map_err(trouble)?));
         Ok(Self {
             hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
             warnings,
@@ -154,15 +148,16 @@ impl Targets {
             .first()
             .ok_or_else(|| Failure::configuration(format!("{target:?} names no host")))?;
         let flags = connection::flags(connection)?;
-        let password = ask(typed(first, &flags).ok().as_ref())?;
+        let first = typed(first, &flags).ok();
         let tickets = ManagedTickets::default();
         let warnings = Warnings::default();
         let clients = Clients {
-            password,
+            password: ask(first.as_ref())?,
+            proxy_password: ask_for_proxy(first.as_ref(), connection)?,
             kerberos: tickets.kerberos(),
             warnings: warnings.clone(),
         };
-        let recipe = Arc::new(move |host: &str| clients.attempts(&typed(host, &flags).map_err(trouble)?));
+        let recipe = Arc::new(move |host: &str| clients.attempts(typed(host, &flags).map_err(trouble)?));
         Ok(Self {
             hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
             warnings,
@@ -177,12 +172,10 @@ const USERS: [&str; 3] = ["ansible_user", "ansible_winrm_user", "ansible_ssh_use
 
 /// An inventory, and what goes over it.
 pub(super) struct Inventoried {
-    inventory: Inventory,
+    templates: HostTemplates,
     flags: Flags,
-    extra: Variables,
-    vault: Vault,
     /// The user that the configuration names, for hosts of which nobody says one.
-    remote_user: Option<Variable>,
+    remote_user: Option<String>,
     /// How many hosts at once, by the configuration.
     forks: Option<usize>,
 }
@@ -195,55 +188,41 @@ impl Inventoried {
         }
         let Opened { inventory, config, vault } = inventory::open(named.inventory)?;
         Ok(Some(Self {
-            inventory,
+            templates: inventory::templates(named.inventory, inventory, vault)?,
             flags: connection::flags(named.connection)?,
-            extra: Variables::new(),
-            remote_user: config.remote_user().map(|user| Variable {
-                value: Value::Unsafe(user.value.as_str().into()),
-                origin: user.origin,
-            }),
+            // A flag goes over it.
+            remote_user: config
+                .remote_user()
+                .map(|user| user.value)
+                .filter(|_| named.connection.user.is_none()),
             forks: config.forks(),
-            vault,
         }))
     }
 
     /// Whether this is a host's own name, and not that of a group as well.
     pub(super) fn is_host(&self, name: &str) -> bool {
-        self.inventory.host(name).is_some() && self.inventory.group(name).is_none()
+        let inventory = self.templates.inventory();
+        inventory.host(name).is_some() && inventory.group(name).is_none()
     }
 
     pub(super) fn settings(&self, name: &str) -> Result<Settings, Failure> {
-        let host = self
-            .inventory
-            .host(name)
+        let templar = self
+            .templates
+            .of(name)?
             .ok_or_else(|| Failure::configuration(format!("the inventory has no host {name:?}")))?;
-        let mut variables = self.inventory.variables(host)?;
-        if let Some(user) = &self.remote_user
-            && !USERS.iter().any(|name| variables.contains_key(*name))
-        {
-            variables.insert(USERS[0].into(), user.clone());
-        }
-        // Lists of all hosts in the variables of each would be a square of them: only where a template may look at them.
-        if variables.values().any(|variable| mentions_magic(&variable.value)) {
-            for (name, value) in self.inventory.magic_variables(host) {
-                let origin = Origin::Default;
-                variables.insert(name, Variable { value, origin });
+        let with_user;
+        let flags = match &self.remote_user {
+            Some(user) if !USERS.iter().any(|name| templar.variables().contains_key(*name)) => {
+                with_user = {
+                    let mut flags = self.flags.clone();
+                    flags.set_text(Key::User, user, "remote_user of ansible.cfg");
+                    flags
+                };
+                &with_user
             }
-        }
-        let templar = Templar::new(variables, self.vault.clone());
-        Ok(Settings::resolve(name, &templar, &self.flags, &self.extra)?)
-    }
-}
-
-/// Whether a template may use the variables that nobody writes.
-fn mentions_magic(value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            (text.contains("{{") || text.contains("{%")) && ["inventory_", "group", "vars"].iter().any(|name| text.contains(name))
-        }
-        Value::List(values) => values.iter().any(mentions_magic),
-        Value::Map(values) => values.values().any(mentions_magic),
-        _ => false,
+            _ => &self.flags,
+        };
+        Ok(Settings::resolve(name, &templar, flags, self.templates.extra())?)
     }
 }
 
@@ -273,5 +252,20 @@ fn trouble(failure: Failure) -> Trouble {
     match hint {
         Some(hint) => trouble.with_hint(hint),
         None => trouble,
+    }
+}
+
+/// Whether there is a proxy with a user of whom nobody has said the password.
+fn lacks_password(settings: &Settings) -> bool {
+    settings
+        .proxy()
+        .is_some_and(|proxy| proxy.user().is_some() && !proxy.has_password())
+}
+
+/// The same for the proxy's password.
+fn ask_for_proxy(first: Option<&Settings>, connection: &ConnectionArguments) -> Result<Option<Secret>, Failure> {
+    match first.filter(|settings| lacks_password(settings)).and_then(Settings::proxy) {
+        Some(proxy) => proxy::password(proxy, &connection.proxy).map(Some),
+        None => Ok(None),
     }
 }
