@@ -105,7 +105,7 @@ fn difference(place: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>
             }
         }
         // 1 and 1.0 are not the same.
-        _ if ours.to_string() == theirs.to_string() => {}
+        _ if ours == theirs => {}
         _ => found.push(format!("{place}: ours {ours}, Ansible's {theirs}")),
     }
 }

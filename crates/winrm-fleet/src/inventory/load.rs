@@ -5,12 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::error::{InventoryError, Malformed};
 use super::files::VariableFiles;
 use super::graph::{Entry, Graph, Host, LOCALHOST, UNGROUPED};
 use super::interner::Interner;
 use super::program::{self, Run};
-use super::reader::{self, Document};
+use super::reader::{self, Contents, Document};
 use super::source::{Source, SourceFile};
 use super::{Inventory, LoadOptions, address, ini, tree};
 use crate::value::Value;
@@ -20,14 +22,7 @@ use crate::yaml::{self, Data, Node};
 const MAX_FOLDERS: usize = 16;
 
 pub(super) fn load(sources: &[Source], options: &LoadOptions) -> Result<Inventory, InventoryError> {
-    let mut loader = Loader {
-        options,
-        ignore: Ignore::new(options)?,
-        graph: Graph::new(),
-        interner: Interner::default(),
-        sources: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut loader = Loader::new(options)?;
     let mut folders: Vec<PathBuf> = Vec::new();
     for source in sources {
         match source {
@@ -43,34 +38,18 @@ pub(super) fn load(sources: &[Source], options: &LoadOptions) -> Result<Inventor
             }
         }
     }
-    loader.graph.reconcile();
-    for name in loader.graph.groups.keys().filter(|name| loader.graph.hosts.contains_key(&***name)) {
-        loader.warnings.push(format!("{name:?} is the name of a group and of a host"));
-    }
-    let own = loader.sources.len();
-    let implicit = LOCALHOST.map(|name| {
-        let entry = Entry {
-            name: "ansible_connection".into(),
-            value: Value::String("local".into()),
-            line: 0,
-            source: u32::try_from(own).unwrap_or(u32::MAX),
-        };
-        Host {
-            name: name.into(),
-            groups: Vec::new(),
-            variables: vec![Arc::new([entry])],
-            source: u32::try_from(own).unwrap_or(u32::MAX),
-            implicit: true,
-        }
-    });
-    Ok(Inventory {
-        graph: loader.graph,
-        sources: loader.sources,
-        files: VariableFiles::new(folders, options)?,
-        implicit,
-        warnings: loader.warnings,
-        merge_maps: options.merge_maps,
-    })
+    loader.finish(folders)
+}
+
+/// An inventory that is in memory: its name decides what it is tried as.
+pub(super) fn text(name: &Path, text: &str, options: &LoadOptions) -> Result<Inventory, InventoryError> {
+    let mut loader = Loader::new(options)?;
+    let contents = Contents {
+        bytes: Zeroizing::new(text.as_bytes().to_vec()),
+        encrypted: false,
+    };
+    loader.contents(name, &contents)?;
+    loader.finish(Vec::new())
 }
 
 /// The folder of a file, as the path says it.
@@ -90,7 +69,51 @@ struct Loader<'o> {
     warnings: Vec<String>,
 }
 
-impl Loader<'_> {
+impl<'o> Loader<'o> {
+    fn new(options: &'o LoadOptions) -> Result<Self, InventoryError> {
+        Ok(Self {
+            options,
+            ignore: Ignore::new(options)?,
+            graph: Graph::new(),
+            interner: Interner::default(),
+            sources: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The inventory, with the folders that may hold files of variables.
+    fn finish(mut self, folders: Vec<PathBuf>) -> Result<Inventory, InventoryError> {
+        let options = self.options;
+        self.graph.reconcile();
+        for name in self.graph.groups.keys().filter(|name| self.graph.hosts.contains_key(&***name)) {
+            self.warnings.push(format!("{name:?} is the name of a group and of a host"));
+        }
+        let own = self.sources.len();
+        let implicit = LOCALHOST.map(|name| {
+            let entry = Entry {
+                name: "ansible_connection".into(),
+                value: Value::String("local".into()),
+                line: 0,
+                source: u32::try_from(own).unwrap_or(u32::MAX),
+            };
+            Host {
+                name: name.into(),
+                groups: Vec::new(),
+                variables: vec![Arc::new([entry])],
+                source: u32::try_from(own).unwrap_or(u32::MAX),
+                implicit: true,
+            }
+        });
+        Ok(Inventory {
+            graph: self.graph,
+            sources: self.sources,
+            files: VariableFiles::new(folders, options)?,
+            implicit,
+            warnings: self.warnings,
+            merge_maps: options.merge_maps,
+        })
+    }
+
     fn source(&mut self, source: SourceFile) -> u32 {
         self.sources.push(source);
         u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX)
@@ -172,6 +195,12 @@ impl Loader<'_> {
             }
         }
         let contents = reader::contents(path, &self.options.vault)?;
+        self.contents(path, &contents)
+    }
+
+    /// A file that isn't a program.
+    fn contents(&mut self, path: &Path, contents: &Contents) -> Result<(), InventoryError> {
+        let shared: Arc<Path> = path.into();
         let source = self.source(SourceFile::File(shared.clone()));
         let mut document = Document {
             path: shared.clone(),
@@ -203,14 +232,9 @@ impl Loader<'_> {
             return Ok(ini::read(&mut document, &text, &mut self.graph)?);
         };
         // It is no YAML. Ansible tries INI then, and so do we; if that fails as well, what the file was meant to be decides what is said.
-        let mut tried = self.graph.clone();
-        match ini::read(&mut document, &text, &mut tried) {
-            Ok(()) => {
-                self.graph = tried;
-                Ok(())
-            }
+        match ini::read(&mut document, &text, &mut self.graph) {
             Err(_) if !extension.is_empty() || looks_like_yaml(&text) => Err(yaml_failure.into()),
-            Err(failure) => Err(failure.into()),
+            outcome => Ok(outcome?),
         }
     }
 }

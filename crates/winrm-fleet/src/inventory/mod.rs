@@ -105,6 +105,17 @@ impl Inventory {
         load::load(sources, options)
     }
 
+    /// Reads an inventory that is in memory already. The name stands for its path: its extension says what to try, YAML or INI, and
+    /// errors show it. Nothing is read or run.
+    ///
+    /// # Errors
+    /// The first line that is wrong.
+    pub fn from_text(name: &Path, text: &str, options: &LoadOptions) -> Result<Self, InventoryError> {
+        let mut options = options.clone();
+        options.playbook_dir = None;
+        load::text(name, text, &options)
+    }
+
     /// All hosts that the inventory names, in Ansible's order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.graph.hosts_of(ALL).into_iter().map(|host| self.graph.host_at(host))

@@ -71,7 +71,10 @@ pub(super) fn run(path: &Path, arguments: &[&str], limit: Duration) -> Result<Ru
     // Something that the program started may hold the pipe for longer.
     let stderr = stderr.recv_timeout(Duration::from_secs(1)).unwrap_or_default().bytes;
     let (Some(status), Ok(output)) = (status, output) else {
-        return Err(failed(format!("took longer than {} s, and was stopped", limit.as_secs()), &stderr));
+        return Err(failed(
+            format!("took longer than {} s, and was stopped", limit.as_secs_f64()),
+            &stderr,
+        ));
     };
     if output.too_much {
         return Err(failed(format!("wrote more than {} MiB", MAX_FILE >> 20), &stderr));
@@ -245,14 +248,18 @@ fn group(document: &mut Document<'_>, graph: &mut Graph, name: &Arc<str>, value:
         };
         for pair in pairs {
             let entry = document.entry(0, &pair.key, pair.value.into_value());
-            graph.say_of_group(group, entry)?;
+            graph.say_of_group(group, entry).map_err(impossible)?;
         }
     }
     for child in names(children, name, "children")? {
         let child = graph.group(child);
-        graph.adopt(group, child)?;
+        graph.adopt(group, child).map_err(impossible)?;
     }
     Ok(())
+}
+
+fn impossible(what: String) -> String {
+    format!("wrote what can't be: {what}")
 }
 
 fn without_templates(mut node: Node) -> Node {

@@ -431,7 +431,7 @@ impl Frame {
                     return Err(error(
                         line,
                         column,
-                        "a list or map can't be a key; a value that begins with {{ needs quotes around it",
+                        "a list or map can't be a key; a value that begins with { needs quotes around it",
                     ));
                 };
                 let is_text = matches!(value, Value::String(_) | Value::Unsafe(_));

@@ -1,0 +1,24 @@
+//! Inventories in INI: whatever stands there, reading ends, and what was read can be asked for.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use winrm_fleet::{Inventory, LoadOptions};
+
+fuzz_target!(|text: &str| {
+    // Ranges of a million hosts are fine, and take their time.
+    if text.split(['[', ']']).any(|range| range.bytes().filter(u8::is_ascii_digit).count() > 4) {
+        return;
+    }
+    let Ok(inventory) = Inventory::from_text(Path::new("hosts.ini"), text, &LoadOptions::default()) else {
+        return;
+    };
+    assert_eq!(inventory.hosts().count(), inventory.len());
+    for host in inventory.hosts().take(10) {
+        inventory.variables(host).expect("no files are read");
+        assert!(inventory.host(host.name()).is_some());
+    }
+    // The text is a pattern as well.
+    let _ = inventory.select(text, &[]);
+});
