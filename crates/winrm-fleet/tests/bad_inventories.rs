@@ -1,5 +1,7 @@
 //! Inventories that are wrong: each error says where, shows the line, and what to do.
 
+#![expect(clippy::unwrap_used, reason = "what helpers run into is the test's failure")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
