@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use winrm::{Endpoint, Kerberos, Secret};
-use winrm_fleet::settings::{Defaults, Flags, Key};
+use winrm_fleet::settings::{Defaults, Flags};
 use winrm_fleet::{Attempt, Host, HostTemplates, Settings, Templar, Trouble, Variables, Vault};
 
 use crate::args::{ConnectionArguments, InventoryArguments};
@@ -167,15 +167,10 @@ impl Targets {
     }
 }
 
-/// The variables that say who logs on.
-const USERS: [&str; 3] = ["ansible_user", "ansible_winrm_user", "ansible_ssh_user"];
-
 /// An inventory, and what goes over it.
 pub(super) struct Inventoried {
     templates: HostTemplates,
     flags: Flags,
-    /// The user that the configuration names, for hosts of which nobody says one.
-    remote_user: Option<String>,
     /// How many hosts at once, by the configuration.
     forks: Option<usize>,
 }
@@ -189,12 +184,7 @@ impl Inventoried {
         let Opened { inventory, config, vault } = inventory::open(named.inventory)?;
         Ok(Some(Self {
             templates: inventory::templates(named.inventory, inventory, vault)?,
-            flags: connection::flags(named.connection)?,
-            // A flag goes over it.
-            remote_user: config
-                .remote_user()
-                .map(|user| user.value)
-                .filter(|_| named.connection.user.is_none()),
+            flags: inventory::flags(named.connection, &config)?,
             forks: config.forks(),
         }))
     }
@@ -210,19 +200,7 @@ impl Inventoried {
             .templates
             .of(name)?
             .ok_or_else(|| Failure::configuration(format!("the inventory has no host {name:?}")))?;
-        let with_user;
-        let flags = match &self.remote_user {
-            Some(user) if !USERS.iter().any(|name| templar.variables().contains_key(*name)) => {
-                with_user = {
-                    let mut flags = self.flags.clone();
-                    flags.set_text(Key::User, user, "remote_user of ansible.cfg");
-                    flags
-                };
-                &with_user
-            }
-            _ => &self.flags,
-        };
-        Ok(Settings::resolve(name, &templar, flags, self.templates.extra())?)
+        Ok(Settings::resolve(name, &templar, &self.flags, self.templates.extra())?)
     }
 }
 

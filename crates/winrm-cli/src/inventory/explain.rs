@@ -7,12 +7,11 @@ use winrm_fleet::{Origin, Settings};
 
 use super::Opened;
 use crate::args::{Format, ShowArguments};
-use crate::connection;
 use crate::failure::Failure;
 use crate::printer;
 
 pub(super) fn explain(opened: Opened, arguments: &ShowArguments, host: &str, verbose: bool) -> Result<ExitCode, Failure> {
-    let flags = connection::flags(&arguments.connection)?;
+    let flags = super::flags(&arguments.connection, &opened.config)?;
     let templates = super::templates(&arguments.sources, opened.inventory, opened.vault)?;
     let templar = templates
         .of(host)?

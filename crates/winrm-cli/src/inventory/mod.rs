@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use winrm_fleet::settings::{Flags, Key};
 use winrm_fleet::vault::{PasswordSourceError, VaultId};
 use winrm_fleet::{
-    AnsibleConfig, ExtraError, HostTemplates, Inventory, InventoryError, LoadOptions, PatternError, Source, Vault, extra_variables,
+    AnsibleConfig, ExtraError, HostTemplates, Inventory, InventoryError, LoadOptions, PatternError, Source, Value, Variable, Vault,
+    extra_variables,
 };
 
-use crate::args::{InventoryArguments, ShowArguments};
-use crate::connection::prompt;
+use crate::args::{ConnectionArguments, InventoryArguments, ShowArguments};
+use crate::connection::{self, prompt};
 use crate::failure::Failure;
 use crate::printer;
 
@@ -91,6 +93,19 @@ fn vault(arguments: &InventoryArguments, config: &AnsibleConfig) -> Result<Vault
 pub(crate) fn templates(arguments: &InventoryArguments, inventory: Inventory, vault: Vault) -> Result<HostTemplates, Failure> {
     let extra = extra_variables(&arguments.extra_vars, &vault)?;
     Ok(HostTemplates::new(Arc::new(inventory), vault, extra))
+}
+
+/// What the flags say of the connection to an inventory's hosts, and below the variables the user of `ansible.cfg`.
+pub(crate) fn flags(connection: &ConnectionArguments, config: &AnsibleConfig) -> Result<Flags, Failure> {
+    let mut flags = connection::flags(connection)?;
+    if let Some(user) = config.remote_user() {
+        let variable = Variable {
+            value: Value::Unsafe(user.value.as_str().into()),
+            origin: user.origin,
+        };
+        flags.set_fallback(Key::User, "remote_user", variable);
+    }
+    Ok(flags)
 }
 
 impl From<ExtraError> for Failure {

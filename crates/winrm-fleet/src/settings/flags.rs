@@ -16,6 +16,7 @@ const TARGET: &str = "TARGET";
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     values: Vec<(Key, &'static str, Variable)>,
+    fallbacks: Vec<(Key, &'static str, Variable)>,
     password: Option<(Secret, Origin)>,
     fallback: Option<(Secret, Origin)>,
     /// What `--cert` names, opened.
@@ -45,6 +46,11 @@ impl Flags {
         self.values.retain(|(known, _, _)| *known != key);
         let origin = Origin::Flag(flag);
         self.values.push((key, flag, Variable { value, origin }));
+    }
+
+    /// Says a value for where no variable does, such as `remote_user` of `ansible.cfg`; `name` is what it is called there.
+    pub fn set_fallback(&mut self, key: Key, name: &'static str, variable: Variable) {
+        self.fallbacks.push((key, name, variable));
     }
 
     /// Sets a text.
@@ -133,6 +139,11 @@ impl Flags {
     pub(super) fn said(&self, key: Key) -> Option<(&'static str, &Variable)> {
         let said = self.values.iter().find(|(known, _, _)| *known == key);
         said.map(|(_, flag, variable)| (*flag, variable))
+    }
+
+    pub(super) fn fallback(&self, key: Key) -> Option<(&'static str, &Variable)> {
+        let said = self.fallbacks.iter().find(|(known, _, _)| *known == key);
+        said.map(|(_, name, variable)| (*name, variable))
     }
 
     pub(super) fn given_password(&self) -> Option<(&Secret, &Origin)> {

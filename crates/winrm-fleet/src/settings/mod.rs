@@ -222,7 +222,12 @@ impl<'a> Resolver<'a> {
         // Extra variables are among a host's variables, too, so that templates see them.
         let is_extra = |said: &Said<'_>| self.extra.get(said.name) == Some(said.variable);
         let variables = look(self.templar.variables(), Layer::Variable).filter(|said| !is_extra(said));
-        extra.chain(flag).chain(variables).collect()
+        let fallback = self.flags.fallback(known.key).map(|(name, variable)| Said {
+            name,
+            variable,
+            layer: Layer::Environment,
+        });
+        extra.chain(flag).chain(variables).chain(fallback).collect()
     }
 
     /// The value of a setting, converted. `null` counts as unsaid, as it does for Ansible.
