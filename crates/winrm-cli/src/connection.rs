@@ -299,7 +299,7 @@ pub(crate) fn password_from_environment() -> Result<Option<Secret>, Failure> {
 
 /// Asks on the terminal. `otherwise`: what to do where there is none.
 pub(crate) fn prompt(question: &str, otherwise: &str) -> Result<Secret, Failure> {
-    let no_terminal = || Failure::configuration("a password is missing, and there is no terminal to ask for it").hint(otherwise);
+    let no_terminal = || Failure::configuration("no password, and no terminal to ask for it").hint(otherwise);
     if !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() {
         return Err(no_terminal());
     }
