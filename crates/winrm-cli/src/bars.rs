@@ -13,7 +13,41 @@ pub(crate) struct Bars {
     drawn: Option<Drawn>,
 }
 
+/// Bars of many hosts: one for each, and one for all.
+pub(crate) struct HostBars(Option<(MultiProgress, ProgressBar)>);
+
+impl HostBars {
+    pub(crate) fn new(wanted: bool, hosts: usize) -> Self {
+        Self((wanted && std::io::stderr().is_terminal()).then(|| {
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            let total = all.add(bar(Some(0), &format!("{hosts} hosts")));
+            (all, total)
+        }))
+    }
+
+    /// The bar of a host that begins.
+    pub(crate) fn host(&self, name: &str) -> Bars {
+        let drawn = self.0.as_ref().map(|(all, total)| Drawn {
+            all: all.clone(),
+            total: total.clone(),
+            files: HashMap::new(),
+            several: true,
+            host: Some(all.insert_before(total, bar(Some(0), &short(name)))),
+        });
+        Bars { drawn }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Some((all, _)) = &self.0 {
+            // A terminal that has gone needs no clearing.
+            let _ = all.clear();
+        }
+    }
+}
+
 struct Drawn {
+    /// The host's own bar, where there are many.
+    host: Option<ProgressBar>,
     all: MultiProgress,
     total: ProgressBar,
     files: HashMap<u32, ProgressBar>,
@@ -26,6 +60,7 @@ impl Bars {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             let total = ProgressBar::hidden();
             Drawn {
+                host: None,
                 all,
                 total,
                 files: HashMap::new(),
@@ -37,6 +72,11 @@ impl Bars {
 
     pub(crate) fn planned(&mut self, files: u64, bytes: u64) {
         let Some(drawn) = &mut self.drawn else { return };
+        if let Some(host) = &drawn.host {
+            host.inc_length(bytes);
+            drawn.total.inc_length(bytes);
+            return;
+        }
         drawn.several = files > 1;
         if drawn.several {
             drawn.total = drawn.all.add(bar(Some(bytes), &format!("{files} files")));
@@ -45,8 +85,11 @@ impl Bars {
 
     pub(crate) fn started(&mut self, index: u32, name: &str, size: Option<u64>, offset: u64) {
         let Some(drawn) = &mut self.drawn else { return };
+        if let Some(host) = &drawn.host {
+            host.inc(offset);
+        }
         // Small files among many would only flicker.
-        let worth_it = !drawn.several || size.is_none_or(|size| size > 1_000_000);
+        let worth_it = drawn.host.is_none() && (!drawn.several || size.is_none_or(|size| size > 1_000_000));
         if worth_it {
             let bar = bar(size, &short(name));
             let bar = if drawn.several {
@@ -64,6 +107,9 @@ impl Bars {
     pub(crate) fn advanced(&mut self, index: u32, bytes: u64) {
         let Some(drawn) = &mut self.drawn else { return };
         drawn.total.inc(bytes);
+        if let Some(host) = &drawn.host {
+            host.inc(bytes);
+        }
         if let Some(bar) = drawn.files.get(&index) {
             bar.inc(bytes);
         }
@@ -87,6 +133,10 @@ impl Bars {
 
     pub(crate) fn clear(&mut self) {
         if let Some(drawn) = self.drawn.take() {
+            if let Some(host) = drawn.host {
+                drawn.all.remove(&host);
+                return;
+            }
             // A terminal that has gone needs no clearing.
             let _ = drawn.all.clear();
         }

@@ -1,16 +1,19 @@
 //! `winrm put` and `winrm get`.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use winrm::{Client, CopyEvent, CopySummary, FileOutcome, FileReport};
+use winrm_fleet::Host;
 
 use crate::args::{ConnectionArguments, CopyArguments, Format, GetArguments, PutArguments};
-use crate::bars::{Bars, human};
+use crate::bars::{Bars, HostBars, human};
 use crate::connection;
 use crate::failure::{Failure, Status};
+use crate::fleet::Hosts;
 use crate::printer;
 use crate::signals::Signals;
 
@@ -47,6 +50,7 @@ macro_rules! configure {
 
 pub(crate) async fn put(arguments: PutArguments) -> Result<ExitCode, Failure> {
     let PutArguments {
+        inventory,
         connection,
         copy,
         target,
@@ -60,21 +64,29 @@ pub(crate) async fn put(arguments: PutArguments) -> Result<ExitCode, Failure> {
             "- is standard input, and can't be copied beside other sources",
         ));
     }
-    run(&target, &connection, &copy, false, |client, watch| {
-        let mut sources = sources.into_iter();
-        let first = sources.next().unwrap_or_default();
+    let options = copy.clone();
+    let begin = move |client: &Client, _: Option<&str>, watch: Arc<Watch>| {
+        let mut sources = sources.iter();
+        let first = sources.next().cloned().unwrap_or_default();
         let upload = if stdin {
-            client.upload_from(tokio::io::stdin(), dest)
+            client.upload_from(tokio::io::stdin(), &dest)
         } else {
-            sources.fold(client.upload(first, dest), winrm::Upload::source)
+            sources.fold(client.upload(first, &dest), winrm::Upload::source)
         };
-        Ok(configure!(upload, copy, watch).into_future())
-    })
-    .await
+        Ok(configure!(upload, options, watch).into_future())
+    };
+    if Hosts::are_meant(&target, &inventory) {
+        if stdin {
+            return Err(Failure::configuration("standard input can be read once, and not for many hosts").hint("put it into a file"));
+        }
+        return many(&Hosts::named(&target, &inventory, &connection)?, &copy, begin).await;
+    }
+    run(&target, &connection, &copy, false, begin).await
 }
 
 pub(crate) async fn get(arguments: GetArguments) -> Result<ExitCode, Failure> {
     let GetArguments {
+        inventory,
         connection,
         copy,
         target,
@@ -86,34 +98,180 @@ pub(crate) async fn get(arguments: GetArguments) -> Result<ExitCode, Failure> {
     if stdout && sources.len() > 1 {
         return Err(Failure::configuration("- is standard output, and takes one file"));
     }
-    run(&target, &connection, &copy, stdout, |client, watch| {
-        let mut sources = sources.into_iter();
-        let first = sources.next().unwrap_or_default();
+    let options = copy.clone();
+    let begin = move |client: &Client, host: Option<&str>, watch: Arc<Watch>| {
+        let mut sources = sources.iter();
+        let first = sources.next().cloned().unwrap_or_default();
+        let mut options = options.clone();
+        let dest = match host {
+            None => dest.clone(),
+            Some(host) => {
+                options.mkdir = true;
+                // With a separator: what comes goes into it.
+                dest.join(host_folder(host)).join("")
+            }
+        };
         let download = if stdout {
             client.download_to(first, tokio::io::stdout())
         } else {
             sources.fold(client.download(first, dest), winrm::Download::source)
         };
-        Ok(configure!(download, copy, watch).into_future())
-    })
-    .await
+        Ok(configure!(download, options, watch).into_future())
+    };
+    if Hosts::are_meant(&target, &inventory) {
+        if stdout {
+            return Err(Failure::configuration("standard output takes the file of one host").hint("name a folder"));
+        }
+        return many(&Hosts::named(&target, &inventory, &connection)?, &copy, begin).await;
+    }
+    run(&target, &connection, &copy, stdout, begin).await
 }
 
-async fn run<F>(
+/// A host's name as that of a folder.
+fn host_folder(host: &str) -> String {
+    let name: String = host.chars().map(|c| if matches!(c, '/' | '\\' | '\0') { '_' } else { c }).collect();
+    if matches!(name.as_str(), "" | "." | "..") {
+        "_".to_owned()
+    } else {
+        name
+    }
+}
+
+type Copying = Pin<Box<dyn Future<Output = Result<CopySummary, winrm::Error>> + Send>>;
+
+/// Copies to or from many hosts, a number of them at once.
+async fn many(
+    hosts: &Hosts,
+    copy: &CopyArguments,
+    begin: impl Fn(&Client, Option<&str>, Arc<Watch>) -> Result<Copying, Failure>,
+) -> Result<ExitCode, Failure> {
+    if hosts.all().is_empty() {
+        printer::note("winrm: no hosts");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let signals = Signals::new()?;
+    let bars = HostBars::new(copy.format == Format::Text && !copy.dry_run, hosts.all().len());
+    let (mut waiting, mut running) = (hosts.all().iter().enumerate(), tokio::task::JoinSet::new());
+    let (mut ended, mut failed, mut unreachable) = (Vec::new(), 0, 0);
+    loop {
+        while running.len() < usize::from(copy.forks)
+            && let Some((number, host)) = waiting.next()
+        {
+            let name = host.name().to_owned();
+            let watch = Arc::new(Watch::of_host(copy, &name, bars.host(&name)));
+            let client = match connect(host).await {
+                Ok(client) => client,
+                Err(failure) => {
+                    watch.clear();
+                    unreachable += 1;
+                    watch.say_failed(failure);
+                    continue;
+                }
+            };
+            for warning in hosts.warnings() {
+                printer::warning(&warning);
+            }
+            let copying = begin(&client, Some(&name), Arc::clone(&watch))?;
+            running.spawn(async move {
+                let outcome = copying.await;
+                client.close().await;
+                (number, client, watch, outcome)
+            });
+        }
+        let next = tokio::select! {
+            next = running.join_next() => next,
+            () = signals.interrupted() => {
+                bars.clear();
+                running.shutdown().await;
+                return Ok(Status::Interrupted.into());
+            }
+            () = signals.terminated() => {
+                bars.clear();
+                running.shutdown().await;
+                return Ok(Status::Terminated.into());
+            }
+        };
+        let Some(next) = next else { break };
+        let (number, client, watch, outcome) =
+            next.map_err(|error| Failure::new(Status::Failed, "a copy has ended early").because(error))?;
+        watch.clear();
+        if copy.format == Format::Json {
+            ended.push((number, watch.document(&client, outcome.as_ref())));
+        }
+        match outcome {
+            Ok(summary) => {
+                failed += u64::from(summary.failed > 0);
+                watch.say_summary(&summary);
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                if failure.is_unreachable() {
+                    unreachable += 1;
+                } else {
+                    failed += 1;
+                }
+                watch.say_failed(failure);
+            }
+        }
+    }
+    bars.clear();
+    if copy.format == Format::Json {
+        ended.sort_by_key(|(number, _)| *number);
+        let documents = ended.into_iter().map(|(_, document)| document).collect();
+        printer::line(&serde_json::Value::Array(documents).to_string());
+    } else {
+        let all = hosts.all().len() as u64;
+        printer::line(&format!(
+            "{all} hosts: {} ok, {failed} failed, {unreachable} unreachable",
+            all - failed - unreachable
+        ));
+    }
+    Ok(match (unreachable, failed) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => Status::Failed.into(),
+        _ => Status::Unreachable.into(),
+    })
+}
+
+/// The first client of a host that it takes. Where there is only one, it is not tried: what is done with it will show.
+async fn connect(host: &Host) -> Result<Client, Failure> {
+    let host = host.clone();
+    // Settings may need programs and files.
+    let attempts = tokio::task::spawn_blocking(move || host.attempts())
+        .await
+        .map_err(|error| Failure::configuration("a host's settings can't be read").because(error))?;
+    let mut attempts = attempts.map_err(|trouble| {
+        let failure = Failure::configuration(trouble.to_string());
+        match trouble.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    let last = attempts
+        .pop()
+        .ok_or_else(|| Failure::configuration("there is no transport to try"))?;
+    for attempt in attempts {
+        if let Ok(client) = attempt.client.build()
+            && client.ping().await.is_ok()
+        {
+            return Ok(client);
+        }
+    }
+    Ok(last.client.build()?)
+}
+
+async fn run(
     target: &str,
     connection: &ConnectionArguments,
     copy: &CopyArguments,
     stdout_taken: bool,
-    begin: impl FnOnce(&Client, Arc<Watch>) -> Result<F, Failure>,
-) -> Result<ExitCode, Failure>
-where
-    F: Future<Output = Result<CopySummary, winrm::Error>>,
-{
+    begin: impl FnOnce(&Client, Option<&str>, Arc<Watch>) -> Result<Copying, Failure>,
+) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
     let connected = connection::client(target, connection, true).await?;
     let client = connected.client.clone();
     let watch = Arc::new(Watch::new(copy, stdout_taken));
-    let copying = begin(&client, Arc::clone(&watch))?;
+    let copying = begin(&client, None, Arc::clone(&watch))?;
     let outcome = tokio::select! {
         outcome = copying => outcome,
         () = signals.interrupted() => {
@@ -185,6 +343,8 @@ struct Watch {
     dry_run: bool,
     stdout_taken: bool,
     begin: Instant,
+    /// What lines begin with: a host's name, where there are many.
+    prefix: String,
 }
 
 struct State {
@@ -195,8 +355,34 @@ struct State {
 }
 
 impl Watch {
+    fn of_host(copy: &CopyArguments, host: &str, bars: Bars) -> Self {
+        let watch = Self::new(copy, false);
+        watch.state().bars = bars;
+        Self {
+            prefix: format!("{host}: "),
+            ..watch
+        }
+    }
+
+    /// What came of one host among many.
+    fn say_summary(&self, summary: &CopySummary) {
+        if self.format == Format::Text {
+            let text = format!("{}{}", self.prefix, self.sentence(summary, self.begin.elapsed().as_secs_f64()));
+            self.state().bars.above(|| printer::line(&text));
+        }
+    }
+
+    fn say_failed(&self, failure: Failure) {
+        let state = self.state();
+        // The status of all hosts together is worked out from their number.
+        state.bars.above(|| {
+            let _ = failure.about(&self.prefix).report();
+        });
+    }
+
     fn new(copy: &CopyArguments, stdout_taken: bool) -> Self {
         Self {
+            prefix: String::new(),
             state: Mutex::new(State {
                 bars: Bars::new(copy.format == Format::Text && !copy.dry_run),
                 files: Vec::new(),
@@ -224,7 +410,7 @@ impl Watch {
             CopyEvent::Started { index, name, size, offset } => {
                 if offset > 0 {
                     let percent = size.filter(|size| *size > 0).map_or(0, |size| offset * 100 / size);
-                    let text = format!("{name}: goes on at {} ({percent} %)", human(offset));
+                    let text = format!("{}{name}: goes on at {} ({percent} %)", self.prefix, human(offset));
                     state.bars.above(|| printer::note(&text));
                 }
                 state.bars.started(index, &name, size, offset);
@@ -247,15 +433,19 @@ impl Watch {
             FileOutcome::Failed(error) => {
                 let hint = error.hint().filter(|hint| !state.hints.contains(hint));
                 state.hints.extend(hint);
-                state.bars.above(|| printer::error(&format!("{subject}: {error}"), hint));
+                state
+                    .bars
+                    .above(|| printer::error(&format!("{}{subject}: {error}", self.prefix), hint));
             }
-            FileOutcome::LeftOut(reason) => state.bars.above(|| printer::note(&format!("{subject}: left out, {reason}"))),
+            FileOutcome::LeftOut(reason) => state
+                .bars
+                .above(|| printer::note(&format!("{}{subject}: left out, {reason}", self.prefix))),
             FileOutcome::Copied if self.dry_run && self.format == Format::Text => {
-                printer::line(&format!("would copy {} -> {}", report.source, report.target));
+                printer::line(&format!("{}would copy {} -> {}", self.prefix, report.source, report.target));
             }
             FileOutcome::Removed if self.format == Format::Text => {
                 let would = if self.dry_run { "would remove" } else { "removed" };
-                let text = format!("{would} {}", report.target);
+                let text = format!("{}{would} {}", self.prefix, report.target);
                 state
                     .bars
                     .above(|| if self.dry_run { printer::line(&text) } else { printer::note(&text) });
@@ -285,24 +475,8 @@ impl Watch {
 
     fn conclude(&self, client: &Client, outcome: Result<CopySummary, winrm::Error>) -> Result<ExitCode, Failure> {
         let elapsed = self.begin.elapsed().as_secs_f64();
-        let files = std::mem::take(&mut self.state().files);
         if self.format == Format::Json {
-            let summary = outcome.as_ref().ok();
-            let count = |of: fn(&CopySummary) -> u64| summary.map(of);
-            let document = serde_json::json!({
-                "host": client.endpoint().to_string(),
-                "files": files,
-                "copied": count(|summary| summary.copied),
-                "bytes": count(|summary| summary.bytes),
-                "resumed": count(|summary| summary.resumed),
-                "unchanged": count(|summary| summary.unchanged),
-                "removed": count(|summary| summary.removed),
-                "left_out": count(|summary| summary.left_out),
-                "failed": count(|summary| summary.failed),
-                "seconds": elapsed,
-                "dry_run": self.dry_run,
-                "error": outcome.as_ref().err().map(ToString::to_string),
-            });
+            let document = self.document(client, outcome.as_ref());
             if self.stdout_taken {
                 printer::note(&document.to_string());
             } else {
@@ -313,15 +487,37 @@ impl Watch {
         if self.format == Format::Text {
             let text = self.sentence(&summary, elapsed);
             if self.stdout_taken {
-                printer::note(&text)
+                printer::note(&text);
             } else {
-                printer::line(&text)
+                printer::line(&text);
             }
         }
         Ok(if summary.failed > 0 {
             Status::Failed.into()
         } else {
             ExitCode::SUCCESS
+        })
+    }
+
+    /// All that is known of one host's copy.
+    fn document(&self, client: &Client, outcome: Result<&CopySummary, &winrm::Error>) -> serde_json::Value {
+        let elapsed = self.begin.elapsed().as_secs_f64();
+        let files = std::mem::take(&mut self.state().files);
+        let summary = outcome.ok();
+        let count = |of: fn(&CopySummary) -> u64| summary.map(of);
+        serde_json::json!({
+            "host": self.prefix.strip_suffix(": ").map_or_else(|| client.endpoint().to_string(), str::to_owned),
+            "files": files,
+            "copied": count(|summary| summary.copied),
+            "bytes": count(|summary| summary.bytes),
+            "resumed": count(|summary| summary.resumed),
+            "unchanged": count(|summary| summary.unchanged),
+            "removed": count(|summary| summary.removed),
+            "left_out": count(|summary| summary.left_out),
+            "failed": count(|summary| summary.failed),
+            "seconds": elapsed,
+            "dry_run": self.dry_run,
+            "error": outcome.err().map(ToString::to_string),
         })
     }
 

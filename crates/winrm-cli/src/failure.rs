@@ -87,6 +87,16 @@ impl Failure {
         text
     }
 
+    /// Says whom it is about before all else.
+    pub(crate) fn about(mut self, prefix: &str) -> Self {
+        self.message.insert_str(0, prefix);
+        self
+    }
+
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.status == Status::Unreachable
+    }
+
     /// Prints the failure on standard error.
     pub(crate) fn report(self) -> ExitCode {
         printer::error(&self.text(), self.hint.as_deref());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ConnectionArguments, Format};
+use super::{ConnectionArguments, Format, InventoryArguments};
 
 /// Copy files and folders to a host
 ///
@@ -18,6 +18,7 @@ Examples:
   winrm put web1 app.zip 'C:\\Temp\\new.zip'                 # under another name
   winrm put web1 site 'C:\\inetpub\\site' --delete          # a mirror; again, and only what differs is sent
   winrm put web1 a.txt '*.log' '~\\logs\\' --mkdir
+  winrm put -i hosts.yml all app.zip 'C:\\Temp\\'           # to many hosts
   pg_dump db | winrm put web1 - '%TEMP%\\db.sql'
 
 SRC is a file, a folder with all below it, a pattern with * ? [a-z] **, or - for standard input.
@@ -29,14 +30,16 @@ Links to files are copied as files; links to folders are left out, and said. Alt
 --include and --exclude: * and ? stay within a name, ** does not. A pattern with a slash is for the path below SRC, one
 without for a name at any depth. With --include only such files are copied; --exclude takes away from that.
 
-Exit status: 0 when all went well, 2 when a file could not be copied (the others are), 4 when the host can't be reached,
+Exit status: 0 when all went well, 2 when a file could not be copied (the others are), 4 when a host can't be reached,
 1 for usage, 130 after Ctrl-C.")]
 pub(crate) struct PutArguments {
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
     pub(crate) copy: CopyArguments,
-    /// The host: [USER@]HOST[:PORT] or a URL
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
     /// What to copy, and at last where to
@@ -53,6 +56,7 @@ Examples:
   winrm get web1 'C:\\logs\\app.log' .                       # into this folder
   winrm get web1 'C:\\logs\\*.log' logs/ --mkdir
   winrm get web1 'C:\\inetpub\\site' backup --delete         # a mirror; again, and only what differs is fetched
+  winrm get -i hosts.yml web 'C:\\logs' logs/             # each host's files in logs/HOST/
   winrm get web1 '%TEMP%\\dump.sql' - | less
 
 SRC is a file or folder of the host, or a pattern with * ? [a-z]; ~ and %NAME% stand for what they mean there.
@@ -60,15 +64,18 @@ DEST is a path here, or - for standard output. As with scp, a DEST that is a fol
 its own name; with several SRC it has to be one. Any other DEST is the copy itself. So that a repeated copy does the same
 again, a folder DEST that holds most of a folder SRC already is taken for the copy of it.
 Links to files are copied as files; links to folders are left out, and said. Inside DEST no link is followed.
+Of several hosts, each one's files go into DEST/HOST/.
 --include and --exclude: see put.
 
 Exit status: as put.")]
 pub(crate) struct GetArguments {
     #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
     pub(crate) copy: CopyArguments,
-    /// The host: [USER@]HOST[:PORT] or a URL
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
     /// What to copy, and at last where to
@@ -95,6 +102,9 @@ pub(crate) struct CopyArguments {
     /// Compare files of the same size by their SHA-256 instead of their time
     #[arg(long)]
     pub(crate) checksum: bool,
+    /// How many hosts to copy to or from at once
+    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) forks: u16,
     /// Send all bytes as they are
     #[arg(long)]
     pub(crate) no_compress: bool,

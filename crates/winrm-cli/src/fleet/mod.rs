@@ -21,9 +21,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use winrm::{Client, Command};
-use winrm_fleet::{Fleet, HostResult, Run, Stop, Verdict};
+use winrm_fleet::{Fleet, Host, HostResult, Run, Stop, Verdict};
 
-use crate::args::{FleetArguments, InventoryArguments, PingArguments, RunArguments};
+use crate::args::{ConnectionArguments, FleetArguments, InventoryArguments, PingArguments, RunArguments};
 use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer::{self, Output, StatusLine};
@@ -121,6 +121,35 @@ pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> 
 /// Whether the arguments are about a fleet, and not about one host as ssh treats it.
 pub(crate) fn is_meant(target: &str, inventory: &InventoryArguments, arguments: &FleetArguments) -> bool {
     arguments.are_asked_for() || targets::is_inventory(inventory) || targets::are_several(target)
+}
+
+/// The hosts that a target names, for verbs that work on each by themselves. To be kept as long as their clients.
+pub(crate) struct Hosts(Targets);
+
+impl Hosts {
+    /// Those of an inventory if there is one, else those of a list with commas.
+    pub(crate) fn named(target: &str, inventory: &InventoryArguments, connection: &ConnectionArguments) -> Result<Self, Failure> {
+        let named = Named {
+            target,
+            inventory,
+            connection,
+        };
+        Targets::of(named, Inventoried::load(named)?).map(Self)
+    }
+
+    /// Whether a target is about several hosts, or one of an inventory.
+    pub(crate) fn are_meant(target: &str, inventory: &InventoryArguments) -> bool {
+        !inventory.inventory.is_empty() || targets::are_several(target)
+    }
+
+    pub(crate) fn all(&self) -> &[Host] {
+        &self.0.hosts
+    }
+
+    /// What is odd about their settings, and was not said yet.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.0.warnings.take()
+    }
 }
 
 /// What is to be done, and how.

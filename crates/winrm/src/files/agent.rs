@@ -1,6 +1,7 @@
 //! The agent on the host: started, greeted, asked.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +30,9 @@ const COMPLAINTS: usize = 32 * 1024;
 
 /// The most that may stand before the agent's greeting: what a host's own start-up scripts print.
 const PREAMBLE: usize = 256 * 1024;
+
+/// How long an agent may take to greet: PowerShell can take half a minute to start on a busy host.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An agent that runs.
 pub(super) struct Agent {
@@ -94,7 +98,11 @@ impl Agent {
             paths: HostPaths::Posix,
             complaints,
         };
-        match agent.greet(note).await {
+        let Ok(greeted) = tokio::time::timeout(PATIENCE, agent.greet(note)).await else {
+            let message = format!("{engine} was started on the host and said nothing for {} s", PATIENCE.as_secs());
+            return Err(Error::new(ErrorKind::Copy, message).with_hint("the host may be overloaded, or what runs there is no PowerShell"));
+        };
+        match greeted {
             Ok(Ok(())) => Ok(agent),
             Ok(Err(refused)) => Err(refused),
             Err(lost) => Err(agent.lost(lost, engine).await),
