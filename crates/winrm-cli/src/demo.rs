@@ -8,7 +8,7 @@ use openssl::x509::X509;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use winrm::{CertificateCheck, Client, ClientBuilder, Credentials, Encryption, ErrorKind, Secret, Stdio, Transport};
-use winrm_server::Server;
+use winrm_server::{LocalHost, Server};
 
 use crate::args::DemoArguments;
 use crate::connection::random_password;
@@ -42,6 +42,12 @@ pub(crate) async fn run(_: DemoArguments) -> Result<ExitCode, Failure> {
     tally.add("standard input", megabytes_through_stdin(&sealed).await);
     tally.add("a kept shell", many_commands(&sealed).await);
     tally.add("a deadline", deadline(&sealed).await);
+    if LocalHost::new().powershell_path().is_some() {
+        tally.add("PowerShell", powershell(&sealed).await);
+        tally.add("its objects", objects(&sealed).await);
+    } else {
+        printer::line("     PowerShell           not shown: there is none on this machine (WINRM_PWSH names one)");
+    }
     tally.add(
         "wrong password",
         refused(guarded.client(&Secret::new("wrong"))?, ErrorKind::Unauthorized).await,
@@ -144,6 +150,34 @@ async fn many_commands(client: &Client) -> Shown {
     let each = begin.elapsed().as_secs_f64() * 1e3 / f64::from(count);
     shell.close().await.map_err(said)?;
     Ok(format!("{count} commands in one shell, {each:.1} ms each"))
+}
+
+async fn powershell(client: &Client) -> Shown {
+    let script = "param($Name) \"hello $Name\"; Write-Warning careful; exit 3";
+    let output = client.powershell(script).param("Name", "a 'b' $c").output().await.map_err(said)?;
+    let out = String::from_utf8_lossy(&output.stdout);
+    let warnings: Vec<&str> = output.warnings().collect();
+    let told = format!(
+        "a script says {:?}, warns {warnings:?}, exit code {:?}",
+        out.trim_end(),
+        output.exit_code
+    );
+    if (out.trim_end(), warnings.as_slice(), output.exit_code) == ("hello a 'b' $c", &["careful"], Some(3)) {
+        Ok(told)
+    } else {
+        Err(told)
+    }
+}
+
+async fn objects(client: &Client) -> Shown {
+    let script = "[pscustomobject] @{ Name = 'x'; Day = [DayOfWeek]::Friday; Sizes = 1, 2 }";
+    let output = client.powershell(script).objects().await.map_err(said)?;
+    let json = serde_json::to_string(&output.objects).map_err(|error| error.to_string())?;
+    if json == r#"[{"Name":"x","Day":"Friday","Sizes":[1,2]}]"# {
+        Ok(format!("as JSON: {json}"))
+    } else {
+        Err(format!("other objects came: {json}"))
+    }
 }
 
 async fn deadline(client: &Client) -> Shown {
