@@ -16,7 +16,10 @@ pub(super) fn explain(opened: Opened, arguments: &ShowArguments, host: &str, ver
     let templar = templates
         .of(host)?
         .ok_or_else(|| Failure::configuration(format!("the inventory has no host {host:?}")).hint("--graph shows those that there are"))?;
-    let settings = Settings::resolve(host, &templar, &flags, templates.extra())?;
+    let mut settings = Settings::resolve(host, &templar, &flags, templates.extra())?;
+    if let Some(host) = templates.inventory().host(host) {
+        settings.explain_overridden(&templates.inventory().overridden(host)?);
+    }
     match arguments.format {
         Format::Text => text(host, &settings, verbose),
         Format::Json => printer::line(&json(host, &settings).to_string()),

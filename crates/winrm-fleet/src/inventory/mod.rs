@@ -178,10 +178,23 @@ impl Inventory {
     /// # Errors
     /// A file in `group_vars` or `host_vars` that can't be read.
     pub fn variables(&self, host: &Host) -> Result<Variables, InventoryError> {
+        self.merged(host, Merge::new(self.merge_maps)).map(|merged| merged.variables)
+    }
+
+    /// What was said of a host and lost to something that was said later, in the order in which it lost.
+    ///
+    /// # Errors
+    /// A file in `group_vars` or `host_vars` that can't be read.
+    pub fn overridden(&self, host: &Host) -> Result<Vec<(Arc<str>, Variable)>, InventoryError> {
+        let mut merged = Merge::new(self.merge_maps);
+        merged.lost = Some(Vec::new());
+        self.merged(host, merged).map(|merged| merged.lost.unwrap_or_default())
+    }
+
+    fn merged(&self, host: &Host, mut merged: Merge) -> Result<Merge, InventoryError> {
         let mut groups = self.sorted_groups(host);
         groups.retain(|group| *group != ALL);
         let all = self.graph.group_at(ALL);
-        let mut merged = Merge::new(self.merge_maps);
         self.say(&mut merged, &all.variables);
         for group in &groups {
             self.say(&mut merged, &self.graph.group_at(*group).variables);
@@ -197,7 +210,7 @@ impl Inventory {
         }
         self.files.host(beside, &host.name, &mut merged)?;
         self.files.host(play, &host.name, &mut merged)?;
-        Ok(merged.variables)
+        Ok(merged)
     }
 
     /// What is said of the host itself, by inventories and in `host_vars`, without what its groups say.
@@ -351,6 +364,8 @@ impl<'i> Group<'i> {
 pub(crate) struct Merge {
     variables: Variables,
     merge_maps: bool,
+    /// What was replaced, where somebody wants to know.
+    lost: Option<Vec<(Arc<str>, Variable)>>,
 }
 
 impl Merge {
@@ -358,6 +373,7 @@ impl Merge {
         Self {
             variables: IndexMap::new(),
             merge_maps,
+            lost: None,
         }
     }
 
@@ -376,7 +392,10 @@ impl Merge {
             return;
         }
         let value = value.clone();
-        self.variables.insert(name.clone(), Variable { value, origin });
+        let lost = self.variables.insert(name.clone(), Variable { value, origin });
+        if let (Some(all), Some(lost)) = (&mut self.lost, lost) {
+            all.push((name.clone(), lost));
+        }
     }
 }
 

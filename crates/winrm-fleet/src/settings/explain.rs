@@ -1,11 +1,12 @@
 //! Where each setting comes from, for people.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::Said;
 use super::convert::Converted;
-use super::key::{Key, Known};
-use crate::value::{Origin, Value};
+use super::key::{KNOWN, Key, Known};
+use crate::value::{Origin, Value, Variable};
 
 /// What stands for a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
@@ -38,6 +39,18 @@ pub struct Overridden {
     pub origin: Origin,
 }
 
+impl Overridden {
+    fn new(known: &Known, name: &'static str, variable: &Variable) -> Self {
+        let value = match (known.key, &variable.value) {
+            (_, value) if known.is_secret || is_secret(value) => HIDDEN.to_owned(),
+            (Key::Proxy, Value::String(url)) => format!("{:?}", without_password(url)),
+            (_, value) => shown(value),
+        };
+        let origin = variable.origin.clone();
+        Self { name, value, origin }
+    }
+}
+
 impl Explained {
     pub(super) fn new(known: &Known, said: Said<'_>, value: String, weaker: &[Said<'_>]) -> Self {
         Self {
@@ -47,15 +60,7 @@ impl Explained {
     }
 
     pub(super) fn overriding(known: &Known, value: String, origin: Origin, weaker: &[Said<'_>]) -> Self {
-        let overridden = weaker.iter().map(|said| Overridden {
-            name: said.name,
-            value: match (known.key, &said.variable.value) {
-                (_, value) if known.is_secret || is_secret(value) => HIDDEN.to_owned(),
-                (Key::Proxy, Value::String(url)) => format!("{:?}", without_password(url)),
-                (_, value) => shown(value),
-            },
-            origin: said.variable.origin.clone(),
-        });
+        let overridden = weaker.iter().map(|said| Overridden::new(known, said.name, said.variable));
         Self {
             setting: known.name,
             value,
@@ -67,6 +72,24 @@ impl Explained {
 
     pub(super) fn default(known: &Known, value: String) -> Self {
         Self::overriding(known, value, Origin::Default, &[])
+    }
+}
+
+impl super::Settings {
+    /// Adds to [`explain`](Self::explain) what an inventory said and lost to something it said later:
+    /// [`Inventory::overridden`](crate::Inventory::overridden).
+    pub fn explain_overridden(&mut self, lost: &[(Arc<str>, Variable)]) {
+        for row in &mut self.explained {
+            let Some(known) = KNOWN.iter().find(|known| known.name == row.setting) else {
+                continue;
+            };
+            let names = if self.is_psrp { known.psrp } else { known.variables };
+            for name in names.iter().rev() {
+                let of_name = lost.iter().rev().filter(|(lost, _)| **lost == **name);
+                row.overridden
+                    .extend(of_name.map(|(_, variable)| Overridden::new(known, name, variable)));
+            }
+        }
     }
 }
 

@@ -448,6 +448,17 @@ mod tests {
     }
 
     #[test]
+    fn every_name_is_documented() {
+        let page = include_str!("../../../../docs/variables.md");
+        for known in KNOWN {
+            assert!(page.contains(&format!("| {} |", known.name)), "{}", known.name);
+            for name in known.variables.iter().chain(known.psrp) {
+                assert!(page.contains(&format!("`{name}`")), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn no_name_means_two_things() {
         let names: Vec<&str> = KNOWN.iter().flat_map(|known| known.variables).copied().collect();
         let mut once = names.clone();

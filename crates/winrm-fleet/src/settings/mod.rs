@@ -95,6 +95,7 @@ pub struct Settings {
     credssp: CredSsp,
     /// Whether the defaults are the program's.
     is_program: bool,
+    is_psrp: bool,
     warnings: Vec<Warning>,
     explained: Vec<Explained>,
 }
@@ -429,6 +430,7 @@ impl<'a> Resolver<'a> {
             kerberos,
             credssp,
             is_program,
+            is_psrp: self.psrp,
             warnings,
             explained: self.explained,
         };
