@@ -367,4 +367,28 @@ mod tests {
             assert_eq!(split_port(no), None, "{no}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn ranges_are_what_counting_gives(begin in 0_u32..300, length in 0_u32..300, step in 1_u32..20, padded: bool) {
+            let end = begin + length;
+            // Leading zeros have to be the same on both sides, or the end decides the width.
+            let width = if padded { end.to_string().len().max(2) } else { 0 };
+            let text = format!("a[{begin:0width$}:{end:0width$}:{step}]b");
+            let expected: Vec<String> = (begin..=end)
+                .step_by(step as usize)
+                .map(|number| if begin.to_string().len() < width { format!("a{number:0width$}b") } else { format!("a{number}b") })
+                .collect();
+            proptest::prop_assert_eq!(names(&text), expected);
+        }
+
+        #[test]
+        fn any_text_is_a_host_or_an_error(text in "[a-c0-9\\[\\]:.,*-]{0,12}") {
+            if let Ok((hosts, _)) = expand(&text) {
+                proptest::prop_assert!(hosts.len() <= MAX_HOSTS_OF_A_LINE);
+            }
+            // Neither panics.
+            let _ = split_port(&text);
+        }
+    }
 }

@@ -144,4 +144,23 @@ mod tests {
         // Exponential in a naive matcher.
         assert!(!Glob::new(&"*a".repeat(50)).matches(&"a".repeat(49)));
     }
+
+    /// The definition, without cleverness.
+    fn naive(tokens: &[Token], text: &[char]) -> bool {
+        match (tokens.split_first(), text.split_first()) {
+            (None, rest) => rest.is_none(),
+            (Some((Token::Star, tokens)), _) => (0..=text.len()).any(|taken| naive(tokens, &text[taken..])),
+            (Some((token, tokens)), Some((char, text))) => token.matches(*char) && naive(tokens, text),
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn matching_is_as_defined(pattern in "[ab*?\\[\\]!-]{0,8}", text in "[ab\\[\\]-]{0,8}") {
+            let glob = Glob::new(&pattern);
+            let chars: Vec<char> = text.chars().collect();
+            proptest::prop_assert_eq!(glob.matches(&text), naive(&glob.tokens, &chars));
+        }
+    }
 }
