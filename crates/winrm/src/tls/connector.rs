@@ -13,6 +13,7 @@ use tokio_openssl::SslStream;
 use winrm_auth::ClientCertificate;
 
 use super::failure::{Refused, handshake_failed, not_pinned};
+use super::shared;
 use super::shown::{fingerprint, names_address};
 use super::watch::{Asked, Watched};
 use super::{CertificateCheck, TlsSettings, TlsVersion, authorities};
@@ -27,7 +28,7 @@ const ADDRESS_MISMATCH: i32 = 64;
 /// The client's side of TLS, ready for many connections.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    connector: SslConnector,
+    connector: Arc<SslConnector>,
     settings: TlsSettings,
     /// Whether the host has asked for a certificate.
     asked: Asked,
@@ -41,23 +42,8 @@ pub(crate) struct Secured {
 
 impl Tls {
     pub(crate) fn new(settings: TlsSettings) -> Result<Self, Error> {
-        let unusable = |error: ErrorStack| Error::new(ErrorKind::Configuration, "TLS can't be set up").with_source(error);
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(unusable)?;
-        set_versions(&mut builder, &settings)?;
-        if let Some(ciphers) = &settings.ciphers {
-            set_ciphers(&mut builder, ciphers)?;
-        }
-        match &settings.check {
-            CertificateCheck::System => authorities::check_system_store()?,
-            CertificateCheck::Authorities(path) => builder.set_cert_store(authorities::store(path)?),
-            CertificateCheck::Pinned(_) => {}
-            CertificateCheck::Ignore => builder.set_verify(SslVerifyMode::NONE),
-        }
-        if let Some(client) = &settings.client {
-            set_client_certificate(&mut builder, client)?;
-        }
         Ok(Self {
-            connector: builder.build(),
+            connector: shared::connector(&settings, connector)?,
             settings,
             asked: Asked::default(),
         })
@@ -255,6 +241,26 @@ fn is_for_address(context: &X509StoreContextRef, address: Option<IpAddr>) -> boo
         return false;
     };
     leaf_of(context).is_some_and(|leaf| names_address(&leaf, address))
+}
+
+/// What OpenSSL makes connections from: it holds the certificates of all authorities, which takes milliseconds and megabytes.
+fn connector(settings: &TlsSettings) -> Result<SslConnector, Error> {
+    let unusable = |error: ErrorStack| Error::new(ErrorKind::Configuration, "TLS can't be set up").with_source(error);
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(unusable)?;
+    set_versions(&mut builder, settings)?;
+    if let Some(ciphers) = &settings.ciphers {
+        set_ciphers(&mut builder, ciphers)?;
+    }
+    match &settings.check {
+        CertificateCheck::System => authorities::check_system_store()?,
+        CertificateCheck::Authorities(path) => builder.set_cert_store(authorities::store(path)?),
+        CertificateCheck::Pinned(_) => {}
+        CertificateCheck::Ignore => builder.set_verify(SslVerifyMode::NONE),
+    }
+    if let Some(client) = &settings.client {
+        set_client_certificate(&mut builder, client)?;
+    }
+    Ok(builder.build())
 }
 
 #[cfg(test)]

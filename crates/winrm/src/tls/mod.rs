@@ -3,6 +3,7 @@
 mod authorities;
 mod connector;
 mod failure;
+mod shared;
 mod shown;
 mod watch;
 
