@@ -412,7 +412,12 @@ fn a_dishonest_acceptor_never_gets_the_password() {
             "version 5 at most, and at least 6 is asked for",
             "updates",
         ),
-        (&["--inner-tls", "1.0"], &[], "the TLS inside CredSSP failed: unsupported protocol", "1.0"),
+        (
+            &["--inner-tls", "1.0"],
+            &[],
+            "the TLS inside CredSSP failed: unsupported protocol",
+            "1.0",
+        ),
         (
             &["--attack", "status:0xC0000193"],
             &[],
