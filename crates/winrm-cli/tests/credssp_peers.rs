@@ -115,8 +115,8 @@ fn attacks() {
     client(
         "attacks on CredSSP",
         "credssp_attacks.py",
-        20,
-        20,
+        19,
+        19,
         &["--credssp-minimum-version", "5"],
     );
 }
