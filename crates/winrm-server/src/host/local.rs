@@ -59,7 +59,7 @@ const PASSED_ON: &[&str] = &[
     "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT",
 ];
 
-/// A fast command should fill one answer while the last one is under way. The kernel's own size is 64 KiB.
+/// A fast command should fill one answer while the last one is under way, and find one request's input at once. The kernel's own size is 64 KiB.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 512 * 1_024;
 
@@ -229,7 +229,7 @@ fn adopt(group: Group, pipes: Pipes) -> Result<Process, HostError> {
     let group = Arc::new(group);
     let leash = Leash(group.clone());
     let (exited, exit) = watch::channel(None);
-    let stdin = pipe::Sender::from_owned_fd(pipes.stdin)?;
+    let stdin = pipe::Sender::from_owned_fd(enlarge(pipes.stdin))?;
     let stdout = OutputPipe::new(enlarged(pipes.stdout)?, exit.clone());
     let stderr = OutputPipe::new(enlarged(pipes.stderr)?, exit.clone());
     tokio::spawn(async move {
@@ -259,10 +259,14 @@ impl Drop for Leash {
 }
 
 fn enlarged(pipe: OwnedFd) -> io::Result<pipe::Receiver> {
+    pipe::Receiver::from_owned_fd(enlarge(pipe))
+}
+
+fn enlarge(pipe: OwnedFd) -> OwnedFd {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE) {
         // The user's share of pipe memory may be spent; the pipe works all the same.
         tracing::trace!(%error, "pipe not enlarged");
     }
-    pipe::Receiver::from_owned_fd(pipe)
+    pipe
 }
