@@ -1,5 +1,7 @@
 //! CredSSP against pyspnego, token by token: versions, inner mechanisms, TLS versions and suites, in both directions.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong ends the test")]
+
 #[path = "../../winrm-gssapi/tests/kdc/mod.rs"]
 mod kdc;
 #[allow(dead_code, reason = "the tests of NTLM use the rest")]
