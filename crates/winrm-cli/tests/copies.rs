@@ -367,6 +367,7 @@ fn what_fails_is_said_and_the_others_go_on() {
     assert!(ended.stderr().contains("links/loop: left out, it is a link to a folder"));
     assert_eq!(fs::read(scene.path("links2/file")).unwrap(), b"real");
     scene.get(&[&scene.text("links"), "links3"]).says("; 1 left out");
+    fs::remove_file(scene.path("links/loop")).unwrap();
     assert_eq!(parts(&scene.folder), [""; 0]);
 }
 
@@ -585,4 +586,34 @@ fn the_scripts_run_on_windows_powershell() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn ansible_sees_the_same_bytes() {
+    let Some(python) = std::env::var_os("WINRM_TEST_PYTHON") else {
+        println!("Ansible's copies are left out: WINRM_TEST_PYTHON is not set (cargo xtask test sets it)");
+        return;
+    };
+    let Some(scene) = Scene::new("ansible") else { return };
+    let content = noise(700_001);
+    let local = scene.file("local", &content);
+    let ansible = |from: &str, to: &str, back: &str| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/copy_ansible.py");
+        let mut command = Command::new(&python);
+        command
+            .arg(script)
+            .arg(&scene.service.url)
+            .arg(USER)
+            .arg(&scene.password)
+            .args([from, to, back])
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        Ended(command.output().unwrap()).says("fetch")
+    };
+    ansible(&local, &scene.text("theirs"), &scene.text("their-back"));
+    scene.get(&[&scene.text("theirs"), "ours"]).says("1 file copied");
+    scene.put(&["local", "put"]).says("1 file copied");
+    ansible(&local, &scene.text("other"), &scene.text("other-back"));
+    for name in ["theirs", "their-back", "ours", "put"] {
+        assert!(fs::read(scene.path(name)).unwrap() == content, "{name} differs");
+    }
 }
