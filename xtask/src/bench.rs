@@ -15,7 +15,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::packages;
+use crate::peers;
 use crate::steps::{self, Failure, Workspace};
 
 /// A benchmark: its crate and its name.
@@ -35,10 +35,17 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure
         steps::note("there is no benchmark yet: crates/*/benches is empty");
         return Ok(());
     }
-    packages::install(&packages::for_building())?;
+    // What others take for the same work is measured in the same run.
+    let peers = peers::set_up(workspace)?;
+    for missing in &peers.missing {
+        steps::note(missing);
+    }
     for (package, name) in all.iter().filter(|(_, name)| names.is_empty() || names.contains(name)) {
         steps::heading(&format!("{package}: {name}"));
-        steps::run(workspace.cargo().args(["bench", "--quiet", "--package", package, "--bench", name]))?;
+        let mut cargo = workspace.cargo();
+        cargo.args(["bench", "--quiet", "--package", package, "--bench", name]);
+        cargo.envs(peers.variables.iter().map(|(name, value)| (name, value)));
+        steps::run(&mut cargo)?;
     }
     Ok(())
 }

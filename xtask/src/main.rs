@@ -24,12 +24,11 @@ The project's own tasks.
   cargo xtask demo                build the program and run `winrm demo`
   cargo xtask test [-- ARGS]      set up every peer, then run all tests; ARGS go to `cargo test`
                                   (a filter, `-p CRATE`, `--test NAME`, `-- --nocapture`)
-  cargo xtask bench [NAME]        build for release and run the benchmarks, or the one called NAME
+  cargo xtask bench [NAME]        set up every peer, then build for release and run the benchmarks, or the one called NAME
   cargo xtask env                 set up every peer and print the variables that tests read, as shell exports
   cargo xtask help                this text
 
-On Debian and its relatives `demo` and `bench` need the packages that a build needs, `test` and `env` also those of the
-peers. As root they are installed; otherwise the line to type is printed. Everything else goes below target/peers.
+On Debian and its relatives `demo` needs the packages that a build needs, the others also those of the peers. As root they are installed; otherwise the line to type is printed. Everything else goes below target/peers.
 ";
 
 fn main() -> ExitCode {
