@@ -155,7 +155,7 @@ mod tests {
         yaml_item(&value, 0, &mut text);
         assert_eq!(
             text,
-            "- Name: web server\n  Id: 4\n  \"On\": true\n  Empty: []\n  None: null\n  \"No\": \"no\"\n  Text: \"a: b\\n\"\n  List:\n    - 1\n    - a: x\n      b: []\n    - - y\n      - z\n  Map:\n    k: 1.5\n"
+            "- Name: web server\n  Id: 4\n  \"On\": true\n  Empty: []\n  None: null\n  \"No\": \"no\"\n  Text: \"a: b\\n\"\n  List:\n    - 1\n    - a: x\n      b: []\n    - - \"y\"\n      - z\n  Map:\n    k: 1.5\n"
         );
     }
 }
