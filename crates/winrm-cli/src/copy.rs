@@ -54,9 +54,9 @@ pub(crate) async fn put(arguments: PutArguments) -> Result<ExitCode, Failure> {
         connection,
         copy,
         target,
-        paths,
+        sources,
+        dest,
     } = arguments;
-    let (sources, dest) = split(paths, "DEST")?;
     let dest = text(dest)?;
     let stdin = sources.iter().any(|source| source.as_os_str() == "-");
     if stdin && sources.len() > 1 {
@@ -90,9 +90,9 @@ pub(crate) async fn get(arguments: GetArguments) -> Result<ExitCode, Failure> {
         connection,
         copy,
         target,
-        paths,
+        sources,
+        dest,
     } = arguments;
-    let (sources, dest) = split(paths, "DEST")?;
     let sources = sources.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let stdout = dest.as_os_str() == "-";
     if stdout && sources.len() > 1 {
@@ -288,13 +288,6 @@ async fn run(
     watch.clear();
     client.close().await;
     watch.conclude(&client, outcome)
-}
-
-fn split(mut paths: Vec<PathBuf>, name: &str) -> Result<(Vec<PathBuf>, PathBuf), Failure> {
-    match paths.pop() {
-        Some(last) if !paths.is_empty() => Ok((paths, last)),
-        _ => Err(Failure::configuration(format!("no {name} was given"))),
-    }
 }
 
 fn text(path: PathBuf) -> Result<String, Failure> {

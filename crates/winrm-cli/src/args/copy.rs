@@ -42,9 +42,12 @@ pub(crate) struct PutArguments {
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
-    /// What to copy, and at last where to
-    #[arg(value_names = ["SRC", "DEST"], num_args = 2.., required = true)]
-    pub(crate) paths: Vec<PathBuf>,
+    /// What to copy to the host
+    #[arg(value_name = "SRC", num_args = 1.., required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Where to, on the host
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
 }
 
 /// Copy files and folders from a host
@@ -78,9 +81,12 @@ pub(crate) struct GetArguments {
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
-    /// What to copy, and at last where to
-    #[arg(value_names = ["SRC", "DEST"], num_args = 2.., required = true)]
-    pub(crate) paths: Vec<PathBuf>,
+    /// What to copy from the host
+    #[arg(value_name = "SRC", num_args = 1.., required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Where to, here
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
 }
 
 /// How to copy.
