@@ -416,6 +416,10 @@ impl Watch {
                 self.report(&mut state, &report);
             }
             CopyEvent::Note(text) => tracing::info!("{text}"),
+            CopyEvent::Fallback(text) => {
+                let text = format!("{}{text}", self.prefix);
+                state.bars.above(|| printer::note(&text));
+            }
             _ => {}
         }
     }

@@ -110,7 +110,7 @@ impl From<winrm::Error> for Failure {
         let status = match error.kind() {
             Kind::Configuration | Kind::Input => Status::Configuration,
             Kind::Deadline => Status::Deadline,
-            Kind::Fault | Kind::Copy => Status::Failed,
+            Kind::Fault | Kind::Copy | Kind::NoPowerShell => Status::Failed,
             _ => Status::Unreachable,
         };
         let mut failure = Self::new(status, error.to_string());

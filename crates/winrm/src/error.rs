@@ -52,8 +52,10 @@ pub enum ErrorKind {
     Fault,
     /// Reading the input that was given for the command failed on this side.
     Input,
-    /// Files can't be copied: the host's PowerShell is missing, restricted or has ended, or the target can't be one.
+    /// Files can't be copied: the host's PowerShell has ended, or the target can't be one.
     Copy,
+    /// Files can't be copied since the host's PowerShell is missing, restricted, or ends at once.
+    NoPowerShell,
 }
 
 /// Whether a command that ended in an error may have run on the host.
@@ -76,6 +78,11 @@ impl Error {
             source: None,
             may_have_run: MayHaveRun::No,
         }))
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {

@@ -26,6 +26,8 @@ DEST is a path of the host; ~ and %NAME% stand for what they mean there. As with
 separator, takes each SRC under its own name; with several SRC it has to be one. Any other DEST is the copy itself. So that a
 repeated copy does the same again, a folder DEST that holds most of a folder SRC already is taken for the copy of it, and not
 for what SRC goes into.
+Where the host's PowerShell is missing, blocked, or restricted by a policy, files of up to 4 MiB go one by one by certutil and
+cmd, compared by SHA-256 as well, without their times; folders and wildcards don't. --engine stands for that one PowerShell only.
 Links to files are copied as files; links to folders are left out, and said. Alternate data streams are not copied.
 --include and --exclude: * and ? stay within a name, ** does not. A pattern with a slash is for the path below SRC, one
 without for a name at any depth. With --include only such files are copied; --exclude takes away from that.

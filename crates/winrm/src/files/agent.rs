@@ -105,7 +105,16 @@ impl Agent {
         match greeted {
             Ok(Ok(())) => Ok(agent),
             Ok(Err(refused)) => Err(refused),
-            Err(lost) => Err(agent.lost(lost, engine).await),
+            Err(lost) => {
+                let at_once = matches!(lost, Lost::Ended);
+                let error = agent.lost(lost, engine).await;
+                let unusable = at_once && error.kind() == ErrorKind::Copy;
+                Err(if unusable {
+                    error.with_kind(ErrorKind::NoPowerShell)
+                } else {
+                    error
+                })
+            }
         }
     }
 
@@ -149,7 +158,7 @@ impl Agent {
         let language: String = language.chars().take_while(char::is_ascii_alphanumeric).collect();
         Some(
             Error::new(
-                ErrorKind::Copy,
+                ErrorKind::NoPowerShell,
                 format!("the host's PowerShell runs in {language} mode, which can't copy files"),
             )
             .with_hint("a policy (AppLocker, WDAC) restricts scripts for this account: use another, or have it allowed"),

@@ -23,7 +23,7 @@ use super::rate::Limiter;
 use super::store::{Inflate, Store};
 use super::tree::{self, Tree};
 use super::upload::{Stop, blocking, join_all, list, refuse, resolve};
-use super::{PART, hash, part_name, time};
+use super::{PART, certutil, hash, part_name, time};
 use crate::client::Client;
 use crate::error::Error;
 
@@ -39,7 +39,7 @@ pub struct Download {
     options: Options,
 }
 
-enum Target {
+pub(super) enum Target {
     Path(PathBuf),
     Writer(Box<dyn AsyncWrite + Send + Unpin>),
 }
@@ -73,7 +73,13 @@ impl Download {
 
     async fn run(self) -> Result<CopySummary, Error> {
         let options = Arc::new(self.options);
-        let mut agent = Agent::start(&self.client, &options.engine, |note| options.tell(CopyEvent::Note(note))).await?;
+        let started = Agent::start(&self.client, &options.engine, |note| options.tell(CopyEvent::Note(note))).await;
+        let mut agent = match started {
+            Err(refused) if certutil::may_help(&refused, &options) => {
+                return certutil::download(&self.client, options, &self.sources, self.target, refused).await;
+            }
+            started => started?,
+        };
         let mut run = Run {
             options: Arc::clone(&options),
             paths: agent.paths,

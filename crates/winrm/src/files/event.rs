@@ -44,6 +44,8 @@ pub enum CopyEvent {
     },
     /// Something that a person may want to know.
     Note(String),
+    /// The copy goes another way than it should, and can do less there: a person wants to know.
+    Fallback(String),
 }
 
 /// What became of a file or folder.

@@ -5,6 +5,8 @@
 //! by SHA-256, and then put in the target's place at once.
 
 mod agent;
+mod certutil;
+mod cmd_line;
 mod download;
 mod event;
 mod fetch;

@@ -23,7 +23,7 @@ use super::options::{Options, option_methods};
 use super::place::is_earlier_copy;
 use super::pump::{Job, Jobs, Note, Packer, Piece, Pump, Refused};
 use super::rate::Limiter;
-use super::{BLOCK, PART, hash, part_name, time};
+use super::{BLOCK, PART, certutil, hash, part_name, time};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 
@@ -42,7 +42,7 @@ pub struct Upload {
     options: Options,
 }
 
-enum Sources {
+pub(super) enum Sources {
     Paths(Vec<PathBuf>),
     Reader(Box<dyn AsyncRead + Send + Unpin>),
 }
@@ -78,7 +78,13 @@ impl Upload {
 
     async fn run(self) -> Result<CopySummary, Error> {
         let options = Arc::new(self.options);
-        let mut agent = Agent::start(&self.client, &options.engine, |note| options.tell(CopyEvent::Note(note))).await?;
+        let started = Agent::start(&self.client, &options.engine, |note| options.tell(CopyEvent::Note(note))).await;
+        let mut agent = match started {
+            Err(refused) if certutil::may_help(&refused, &options) => {
+                return certutil::upload(&self.client, options, self.sources, &self.target, refused).await;
+            }
+            started => started?,
+        };
         let mut run = Run {
             options: Arc::clone(&options),
             paths: agent.paths,
