@@ -22,17 +22,17 @@ Examples:
   pg_dump db | winrm put web1 - '%TEMP%\\db.sql'
 
 SRC is a file, a folder with all below it, a pattern with * ? [a-z] **, or - for standard input.
-DEST is a path of the host; ~ and %NAME% stand for what they mean there. As with scp, a DEST that is a folder, or ends in a
-separator, takes each SRC under its own name; with several SRC it has to be one. Any other DEST is the copy itself. So that a
-repeated copy does the same again, a folder DEST that holds most of a folder SRC already is taken for the copy of it, and not
+DEST is a path of the host; ~ and %NAME% stand for what they mean there. As with scp, a DEST that is a folder, or ends in a \
+separator, takes each SRC under its own name; with several SRC it has to be one. Any other DEST is the copy itself. So that a \
+repeated copy does the same again, a folder DEST that holds most of a folder SRC already is taken for the copy of it, and not \
 for what SRC goes into.
 Where the host's PowerShell is missing, blocked, or restricted by a policy, files of up to 4 MiB go one by one by certutil and
 cmd, compared by SHA-256 as well, without their times; folders and wildcards don't. --engine stands for that one PowerShell only.
 Links to files are copied as files; links to folders are left out, and said. Alternate data streams are not copied.
---include and --exclude: * and ? stay within a name, ** does not. A pattern with a slash is for the path below SRC, one
+--include and --exclude: * and ? stay within a name, ** does not. A pattern with a slash is for the path below SRC, one \
 without for a name at any depth. With --include only such files are copied; --exclude takes away from that.
 
-Exit status: 0 when all went well, 2 when a file could not be copied (the others are), 4 when a host can't be reached,
+Exit status: 0 when all went well, 2 when a file could not be copied (the others are), 4 when a host can't be reached, \
 1 for usage, 130 after Ctrl-C.")]
 pub(crate) struct PutArguments {
     #[command(flatten)]
@@ -65,8 +65,8 @@ Examples:
   winrm get web1 '%TEMP%\\dump.sql' - | less
 
 SRC is a file or folder of the host, or a pattern with * ? [a-z]; ~ and %NAME% stand for what they mean there.
-DEST is a path here, or - for standard output. As with scp, a DEST that is a folder, or ends in a slash, takes each SRC under
-its own name; with several SRC it has to be one. Any other DEST is the copy itself. So that a repeated copy does the same
+DEST is a path here, or - for standard output. As with scp, a DEST that is a folder, or ends in a slash, takes each SRC under \
+its own name; with several SRC it has to be one. Any other DEST is the copy itself. So that a repeated copy does the same \
 again, a folder DEST that holds most of a folder SRC already is taken for the copy of it.
 Links to files are copied as files; links to folders are left out, and said. Inside DEST no link is followed.
 Of several hosts, each one's files go into DEST/HOST/.

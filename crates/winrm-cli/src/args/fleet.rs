@@ -119,7 +119,7 @@ Examples:
   winrm report 1.jsonl 2.jsonl
   winrm report --format junit *.jsonl > report.xml
 
-Exit status: 0 when all went well, 2 when a host has failed or was not worked on, 4 when one was unreachable, 1 for usage, and
+Exit status: 0 when all went well, 2 when a host has failed or was not worked on, 4 when one was unreachable, 1 for usage, and \
 for records that can't be read.")]
 pub(crate) struct ReportArguments {
     #[command(flatten)]

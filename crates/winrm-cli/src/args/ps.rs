@@ -22,10 +22,10 @@ Examples:
   winrm ps web1 --objects json -- 'Get-Process | Select-Object Name, Id' | jq .
   winrm ps web1 --engine pwsh -- '$PSVersionTable'          # PowerShell 7 on the host
 
-Behind -f FILE --, words are as for `powershell -File`: -Name names a parameter, -Name:VALUE gives it a value, -Switch:$false is
+Behind -f FILE --, words are as for `powershell -File`: -Name names a parameter, -Name:VALUE gives it a value, -Switch:$false is \
 understood, all else is a value as it is; behind a second -- everything is.
 
-Exit status: the script's: that of `exit`; 1 after an error that nobody caught, or when the last statement failed; a native program's own
+Exit status: the script's: that of `exit`; 1 after an error that nobody caught, or when the last statement failed; a native program's own \
 code when it was the last to fail. A code that does not fit into 0 to 255 becomes 255, and is said on standard error.
   1    also: usage or configuration
   2    the host was reached, but the script could not be run to its end

@@ -39,10 +39,10 @@ Exit status on one host: the command's own. A code that does not fit into 0 to 2
   4    the host can't be reached, or doesn't let us in
   124  the deadline of --timeout passed
   130  ended by Ctrl-C
-On many hosts: 0 when all went well, 2 when a host has failed or was not worked on, 4 when one was unreachable, whatever else
+On many hosts: 0 when all went well, 2 when a host has failed or was not worked on, 4 when one was unreachable, whatever else \
 there was; 1 for usage and configuration, 130 after Ctrl-C.
 
-Each run on many hosts leaves a record for --rerun in $XDG_STATE_HOME/winrm/runs (~/.local/state/winrm/runs), which nobody else may
+Each run on many hosts leaves a record for --rerun in $XDG_STATE_HOME/winrm/runs (~/.local/state/winrm/runs), which nobody else may \
 read; the last 20 are kept.")]
 pub(crate) struct RunArguments {
     #[command(flatten)]

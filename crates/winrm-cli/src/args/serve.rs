@@ -21,7 +21,7 @@ Examples:
   winrm serve --tls-listen 127.0.0.1:5986 --users users \\
       --client-ca alice.pem --map-certificate alice@localhost=alice
 
-The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out.
+The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out. \
 Over http messages are encrypted by NTLM, Kerberos or CredSSP; Basic is taken there only with --allow-unencrypted.")]
 pub(crate) struct ServeArguments {
     /// Listen for http here; may be repeated; port 0 takes a free one [default: 127.0.0.1:5985]
