@@ -45,6 +45,9 @@ fn main() -> ExitCode {
         Verb::Get(arguments) => on_one_thread(copy::get(*arguments)),
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
         Verb::Report(arguments) => fleet::report(&arguments),
+        Verb::Ps(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet) => {
+            on_all_cores(fleet::powershell(*arguments))
+        }
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),

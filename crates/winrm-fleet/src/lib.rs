@@ -13,8 +13,8 @@ mod yaml;
 pub use config::AnsibleConfig;
 pub use extra::{ExtraError, extra_variables};
 pub use fleet::{
-    Amount, Attempt, CaptureReader, Captured, Fleet, Host, HostResult, InvalidAmount, InvalidShard, OUTPUT_LIMIT, Outcome, Recipe, Run,
-    Shard, Stop, TooFewFiles, Trouble, TroubleKind, Verdict, Via,
+    Amount, Attempt, CaptureReader, Captured, Fleet, Host, HostResult, InvalidAmount, InvalidShard, Kept, Listener, OUTPUT_LIMIT, Outcome,
+    Recipe, Run, Shard, Stop, TooFewFiles, Trouble, TroubleKind, Verdict, Via,
 };
 pub use inventory::{Inventory, InventoryError, LoadOptions, PatternError, Source};
 pub use settings::{Settings, SettingsError};

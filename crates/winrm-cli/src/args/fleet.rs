@@ -65,6 +65,25 @@ impl FleetArguments {
     }
 }
 
+/// What of many hosts' commands is success, and how much they may say.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Many hosts")]
+pub(crate) struct ManyResults {
+    /// Exit codes that mean success, on many hosts: decimal or 0x…
+    #[arg(
+        long,
+        value_name = "CODES",
+        value_delimiter = ',',
+        default_value = "0",
+        allow_hyphen_values = true,
+        value_parser = exit_code
+    )]
+    pub(crate) ok_codes: Vec<u32>,
+    /// What each of many hosts may write before its command is ended, in bytes, or with K, M or G
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes)]
+    pub(crate) max_output: u64,
+}
+
 /// How results are told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReportStyle {
@@ -145,7 +164,7 @@ fn batch(text: &str) -> Result<Amount, String> {
 }
 
 /// An exit code as people write it: 3010, -1, 0xC000013A.
-pub(super) fn exit_code(text: &str) -> Result<u32, String> {
+fn exit_code(text: &str) -> Result<u32, String> {
     let no_code = || "it is no exit code: 0 to 4294967295, -2147483648 to -1, or 0x… in hexadecimal".to_owned();
     let text = text.trim();
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -158,7 +177,7 @@ pub(super) fn exit_code(text: &str) -> Result<u32, String> {
 }
 
 /// A number of bytes: 4096, 512K, 64M, 2G.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
+fn bytes(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 10),
         Some((at, 'm' | 'M')) => (&text[..at], 20),

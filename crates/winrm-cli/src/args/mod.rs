@@ -20,7 +20,7 @@ pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, Cer
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use copy::{CopyArguments, GetArguments, PutArguments};
 pub(crate) use credssp::CredSspArguments;
-pub(crate) use fleet::{FleetArguments, ReportArguments, ReportFormat, ReportStyle, Rerun};
+pub(crate) use fleet::{FleetArguments, ManyResults, ReportArguments, ReportFormat, ReportStyle, Rerun};
 pub(crate) use inventory::{InventoryArguments, ShowArguments};
 pub(crate) use ping::PingArguments;
 pub(crate) use ps::{ObjectFormat, PsArguments, ScriptArguments};

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::fleet::{bytes, exit_code};
-use super::{ConnectionArguments, FleetArguments, InventoryArguments, seconds, variable};
+use super::{ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, seconds, variable};
 
 /// Run a command on a host, or on many
 ///
@@ -53,20 +52,8 @@ pub(crate) struct RunArguments {
     pub(crate) shell: ShellArguments,
     #[command(flatten)]
     pub(crate) fleet: FleetArguments,
-    /// Exit codes that mean success, on many hosts: decimal or 0x…
-    #[arg(
-        long,
-        value_name = "CODES",
-        value_delimiter = ',',
-        default_value = "0",
-        allow_hyphen_values = true,
-        value_parser = exit_code,
-        help_heading = "Many hosts"
-    )]
-    pub(crate) ok_codes: Vec<u32>,
-    /// What each of many hosts may write before its command is ended, in bytes, or with K, M or G
-    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes, help_heading = "Many hosts")]
-    pub(crate) max_output: u64,
+    #[command(flatten)]
+    pub(crate) many: ManyResults,
     /// Deadline for the command: when it passes, the command is ended on the host
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,

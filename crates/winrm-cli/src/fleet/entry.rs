@@ -8,6 +8,8 @@ use winrm::MayHaveRun;
 use winrm_fleet::{Captured, HostResult, Outcome, Verdict};
 
 use super::json;
+use super::report::copy_lines;
+use crate::args::ObjectFormat;
 
 /// What became of one host.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Entry {
     pub(super) exit_code: Option<u32>,
     pub(super) stdout: Captured,
     pub(super) stderr: Captured,
+    /// Whether `stdout` is a list of objects in JSON, and how people want to read it.
+    pub(super) objects: Option<ObjectFormat>,
     pub(super) error: Option<String>,
     pub(super) hint: Option<String>,
     /// Whether the command may have run, where it did not run to its end.
@@ -33,7 +37,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(result: HostResult, index: usize) -> Self {
+    pub(super) fn new(result: HostResult, index: usize, objects: Option<ObjectFormat>) -> Self {
         let verdict = result.verdict();
         let mut entry = Self {
             host: result.host.to_string(),
@@ -42,6 +46,7 @@ impl Entry {
             exit_code: None,
             stdout: result.stdout,
             stderr: result.stderr,
+            objects,
             error: None,
             hint: None,
             may_have_run: None,
@@ -62,6 +67,10 @@ impl Entry {
                 entry.exit_code = exit_code;
                 if exit_code.is_none() {
                     entry.error = Some("the host told no exit code".to_owned());
+                }
+                if let Some(explanation) = result.explanation {
+                    entry.error = Some(explanation.to_string());
+                    entry.hint = explanation.hint().map(str::to_owned);
                 }
             }
             Outcome::Answered(ping) => {
@@ -100,6 +109,7 @@ impl Entry {
             exit_code: None,
             stdout: Captured::default(),
             stderr: Captured::default(),
+            objects: None,
             error: Some("the record ends before this host".to_owned()),
             hint: None,
             may_have_run: Some(MayHaveRun::Unknown),
@@ -145,7 +155,13 @@ impl Entry {
         }
         // Output of any length is copied, not collected.
         if self.ping.is_none() && self.verdict != Verdict::NotStarted {
-            for (name, captured) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            let mut texts = vec![("stdout", &self.stdout), ("stderr", &self.stderr)];
+            if self.objects.is_some() {
+                out.write_all(b",\"objects\":")?;
+                self.write_objects(out)?;
+                texts.remove(0);
+            }
+            for (name, captured) in texts {
                 write!(out, ",\"{name}\":")?;
                 let exact = json::write_text(out, &mut captured.reader()?)?;
                 if !exact {
@@ -158,8 +174,25 @@ impl Entry {
         out.write_all(b"}")
     }
 
+    /// The list of objects as it is kept; an empty one where nothing was begun.
+    fn write_objects(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.stdout.is_empty() {
+            return out.write_all(b"[]");
+        }
+        io::copy(&mut self.stdout.reader()?, out).map(drop)
+    }
+
+    /// Writes standard output as people read it.
+    pub(super) fn write_output(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.objects {
+            Some(format) if !self.stdout.is_empty() => crate::ps::print_list(format, self.stdout.reader()?, out),
+            _ => copy_lines(&mut self.stdout.reader()?, out),
+        }
+    }
+
     /// Reads what [`write_json`](Self::write_json) wrote.
     pub(super) fn from_json(mut value: Map<String, Value>) -> Result<Self, String> {
+        let objects = value.remove("objects").filter(Value::is_array);
         let mut text = |name: &str| match value.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -176,12 +209,16 @@ impl Entry {
                     .map_err(|_| format!("\"{name}_base64\" can't be read")),
             }
         };
-        let (stdout, stderr) = (captured("stdout")?, captured("stderr")?);
+        let (mut stdout, stderr) = (captured("stdout")?, captured("stderr")?);
+        if let Some(objects) = &objects {
+            stdout = Captured::from(objects.to_string().into_bytes());
+        }
         Ok(Self {
             host,
             verdict,
             stdout,
             stderr,
+            objects: objects.map(|_| ObjectFormat::Json),
             error: text("error"),
             hint: text("hint"),
             may_have_run: text("may_have_run").and_then(|name| may_have_run_of(&name)),

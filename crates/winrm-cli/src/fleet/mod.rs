@@ -23,10 +23,13 @@ use std::time::{Duration, Instant};
 use winrm::{Client, Command};
 use winrm_fleet::{Fleet, Host, HostResult, Run, Stop, Verdict};
 
-use crate::args::{ConnectionArguments, FleetArguments, InventoryArguments, PingArguments, RunArguments};
+use crate::args::{
+    ConnectionArguments, FleetArguments, InventoryArguments, ObjectFormat, PingArguments, PsArguments, ReportFormat, RunArguments,
+};
 use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer::{self, Output, StatusLine};
+use crate::ps::Script;
 use crate::signals::Signals;
 
 use entry::Entry;
@@ -71,6 +74,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         command: arguments.command.clone(),
         arguments: arguments.fleet.clone(),
         records: true,
+        objects: None,
     };
     let Some((selection, fleet)) = prepared.fleet(&targets)? else {
         return Ok(ExitCode::SUCCESS);
@@ -78,7 +82,9 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     if arguments.fleet.dry_run {
         return dry_run::print(&targets, &selection, &prepared);
     }
-    let fleet = fleet.success_codes(arguments.ok_codes.clone()).output_limit(arguments.max_output);
+    let fleet = fleet
+        .success_codes(arguments.many.ok_codes.clone())
+        .output_limit(arguments.many.max_output);
     let stdin = input::read(arguments.no_stdin).await?;
     let describe = move |client: &Client| -> Command {
         let mut command = crate::run::command(client, &arguments.command, &arguments.shell);
@@ -91,6 +97,62 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         command
     };
     work(fleet.run(describe), &targets, &selection, &prepared).await
+}
+
+/// `winrm ps` on a fleet.
+pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failure> {
+    let style = &arguments.fleet.report;
+    if arguments.script.objects == Some(ObjectFormat::Yaml) && style.format != ReportFormat::Text {
+        return Err(Failure::configuration("--objects yaml is for reports as text only")
+            .hint("--objects json puts each host's objects into its result in JSON"));
+    }
+    let named = Named {
+        target: &arguments.target,
+        inventory: &arguments.inventory,
+        connection: &arguments.connection,
+    };
+    // A list of names needs no script.
+    let script = if arguments.fleet.list_hosts {
+        None
+    } else {
+        Some(Script::read(&arguments)?)
+    };
+    let inventoried = Inventoried::load(named)?;
+    if let (Some(script), Some(inventoried)) = (&script, &inventoried)
+        && !arguments.fleet.are_asked_for()
+        && named.inventory.limit.is_empty()
+        && inventoried.is_host(named.target)
+    {
+        let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
+        return crate::ps::on_one_host(&connected.client, script, &arguments).await;
+    }
+    let targets = Targets::of(named, inventoried)?;
+    let prepared = Prepared {
+        verb: "ps",
+        target: arguments.target.clone(),
+        command: arguments.title(),
+        arguments: arguments.fleet.clone(),
+        records: true,
+        objects: arguments.script.objects,
+    };
+    let (Some((selection, fleet)), Some(script)) = (prepared.fleet(&targets)?, script) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    if arguments.fleet.dry_run {
+        return dry_run::print(&targets, &selection, &prepared);
+    }
+    let fleet = fleet
+        .success_codes(arguments.many.ok_codes.clone())
+        .output_limit(arguments.many.max_output);
+    let stdin = input::read(arguments.no_stdin || script.took_stdin).await?;
+    let describe = move |client: &Client| {
+        let (mut powershell, listener) = crate::ps::for_fleet(client, &script, &arguments);
+        if let Some(bytes) = &stdin {
+            powershell.stdin(winrm::Stdio::bytes(bytes.clone()));
+        }
+        (powershell, listener)
+    };
+    work(fleet.run_powershell(describe), &targets, &selection, &prepared).await
 }
 
 /// `winrm ping` on a fleet.
@@ -108,6 +170,7 @@ pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> 
         arguments: arguments.fleet.clone(),
         // Looking whether hosts answer doesn't make the last run's failures forgotten.
         records: false,
+        objects: None,
     };
     let Some((selection, fleet)) = prepared.fleet(&targets)? else {
         return Ok(ExitCode::SUCCESS);
@@ -160,6 +223,8 @@ struct Prepared {
     arguments: FleetArguments,
     /// Whether a record is kept without being asked for.
     records: bool,
+    /// Whether hosts give objects, and how they are shown as text.
+    objects: Option<ObjectFormat>,
 }
 
 impl Prepared {
@@ -329,7 +394,7 @@ async fn work(mut run: Run, targets: &Targets, selection: &Selection, prepared: 
                     for warning in targets.warnings.take() {
                         screen.note(format!("warning: {warning}"));
                     }
-                    let entry = selection.entry(result);
+                    let entry = selection.entry(result, prepared.objects);
                     summary.add(entry.verdict);
                     keeping.keep(&entry, &screen);
                     unshown = Some(Box::new(entry));
@@ -417,8 +482,8 @@ fn progress(summary: &Summary, run: &Run, elapsed: Duration) -> String {
 }
 
 impl Selection {
-    fn entry(&self, result: HostResult) -> Entry {
+    fn entry(&self, result: HostResult, objects: Option<ObjectFormat>) -> Entry {
         let index = self.hosts[result.index].0;
-        Entry::new(result, index)
+        Entry::new(result, index, objects)
     }
 }

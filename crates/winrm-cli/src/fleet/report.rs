@@ -121,9 +121,8 @@ fn caption(entry: &Entry) -> String {
 pub(super) fn write_block(hosts: &str, entry: &Entry, colours: bool, out: &mut dyn Write) -> io::Result<()> {
     let style = style(entry.verdict, colours);
     writeln!(out, "{style}{hosts} | {} >>{style:#}", caption(entry))?;
-    for captured in [&entry.stdout, &entry.stderr] {
-        copy_lines(&mut captured.reader()?, out)?;
-    }
+    entry.write_output(out)?;
+    copy_lines(&mut entry.stderr.reader()?, out)?;
     if let Some(facts) = ping_facts(entry) {
         writeln!(out, "{facts}")?;
     }

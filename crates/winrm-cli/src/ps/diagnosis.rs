@@ -11,6 +11,14 @@ pub(super) struct Diagnosis {
     spoke: bool,
 }
 
+/// What has gone wrong, and what to do about it.
+pub(super) struct Found {
+    pub(super) what: String,
+    pub(super) hint: &'static str,
+    /// Whether PowerShell has begun with the script.
+    pub(super) has_begun: bool,
+}
+
 /// How much of it is looked at.
 const ENOUGH: usize = 4_096;
 
@@ -32,12 +40,12 @@ impl Diagnosis {
 
     /// Says what to do after a script that has failed.
     pub(super) fn tell(&self, code: Option<u32>, engine: &str) {
-        if let Some((what, hint)) = self.found(code, engine) {
-            printer::error(&what, Some(&hint));
+        if let Some(found) = self.found(code, engine) {
+            printer::error(&found.what, Some(found.hint));
         }
     }
 
-    fn found(&self, code: Option<u32>, engine: &str) -> Option<(String, String)> {
+    pub(super) fn found(&self, code: Option<u32>, engine: &str) -> Option<Found> {
         if code == Some(0) {
             return None;
         }
@@ -49,38 +57,46 @@ impl Diagnosis {
             || code == Some(127) && said.contains(&engine.to_lowercase());
         // cmd's words depend on the host's language; the quoted name stands in all of them.
         if !self.spoke && matches!(code, Some(1 | 9009 | 127)) && (named || said.contains("cannot find the path specified")) {
-            return Some((
-                format!("the host has no PowerShell called {engine:?}"),
-                "--engine takes powershell, pwsh or a path such as 'C:\\Program Files\\PowerShell\\7\\pwsh.exe'".to_owned(),
-            ));
+            return Some(Found {
+                what: format!("the host has no PowerShell called {engine:?}"),
+                hint: "--engine takes powershell, pwsh or a path such as 'C:\\Program Files\\PowerShell\\7\\pwsh.exe'",
+                has_begun: false,
+            });
         }
+        let some = |what: &str, hint| {
+            Some(Found {
+                what: what.to_owned(),
+                hint,
+                has_begun: true,
+            })
+        };
         if said.contains("blocked by group policy") || said.contains("blocked by your system administrator") {
-            return Some((
-                "the host's policy (AppLocker, WDAC or a restriction of software) forbids PowerShell for this account".to_owned(),
-                "use an account that may, have the policy changed, or use `winrm run`".to_owned(),
-            ));
+            return some(
+                "the host's policy (AppLocker, WDAC or a restriction of software) forbids PowerShell for this account",
+                "use an account that may, have the policy changed, or use `winrm run`",
+            );
         }
         if said.contains("constrainedlanguage")
             || said.contains("only on core types in this language mode")
             || said.contains("constrained language")
         {
-            return Some((
-                "PowerShell is in Constrained Language mode for this account, so that most methods and types are forbidden".to_owned(),
-                "use an account that the host's policy (AppLocker, WDAC) leaves alone".to_owned(),
-            ));
+            return some(
+                "PowerShell is in Constrained Language mode for this account, so that most methods and types are forbidden",
+                "use an account that the host's policy (AppLocker, WDAC) leaves alone",
+            );
         }
         if said.contains("running scripts is disabled on this system") || said.contains("unauthorizedaccess,") && said.contains("execution")
         {
-            return Some((
-                "the execution policy forbids a script file or module that this script uses".to_owned(),
-                "leave --execution-policy at Bypass; where a group policy sets it, only signed scripts run".to_owned(),
-            ));
+            return some(
+                "the execution policy forbids a script file or module that this script uses",
+                "leave --execution-policy at Bypass; where a group policy sets it, only signed scripts run",
+            );
         }
         if said.contains("noninteractive mode") {
-            return Some((
-                "the script asks a question, and nobody is there to answer".to_owned(),
-                "give the value as a parameter, or -Confirm:$false or -Force to the command that asks".to_owned(),
-            ));
+            return some(
+                "the script asks a question, and nobody is there to answer",
+                "give the value as a parameter, or -Confirm:$false or -Force to the command that asks",
+            );
         }
         None
     }
@@ -97,7 +113,7 @@ mod tests {
         } else {
             Record::Text(said.into())
         });
-        diagnosis.found(Some(code), "pwsh").map(|(what, _)| what)
+        diagnosis.found(Some(code), "pwsh").map(|found| found.what)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `winrm ps`: a PowerShell script on one host.
 
 mod diagnosis;
+mod listener;
 mod objects;
 mod said;
 mod script;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use tokio::io::AsyncWriteExt as _;
 use winrm::{Client, PowerShell, Stdio};
+use winrm_fleet::Listener;
 
 use crate::args::{PsArguments, ScriptArguments};
 use crate::connection;
@@ -18,16 +20,23 @@ use crate::printer::StatusLine;
 use crate::run::{Cut, Uncopied, end, exit_code, feed, interruptions};
 use crate::signals::Signals;
 use diagnosis::Diagnosis;
+use listener::HostListener;
 use objects::ObjectPrinter;
 use said::Speaker;
-use script::Script;
+
+pub(crate) use objects::print_list;
+pub(crate) use script::Script;
 
 pub(crate) async fn run(arguments: PsArguments) -> Result<ExitCode, Failure> {
     let script = Script::read(&arguments)?;
-    let pass_stdin = !script.took_stdin && !arguments.no_stdin && !std::io::stdin().is_terminal();
     let connected = connection::client(&arguments.target, &arguments.connection, true).await?;
-    let client = &connected.client;
-    let mut powershell = describe(client, &script, &arguments.script);
+    on_one_host(&connected.client, &script, &arguments).await
+}
+
+/// Runs the script on one host, with everything streaming.
+pub(crate) async fn on_one_host(client: &Client, script: &Script, arguments: &PsArguments) -> Result<ExitCode, Failure> {
+    let pass_stdin = !script.took_stdin && !arguments.no_stdin && !std::io::stdin().is_terminal();
+    let mut powershell = describe(client, script, &arguments.script);
     if let Some(timeout) = arguments.timeout {
         powershell.timeout(timeout);
     }
@@ -36,6 +45,17 @@ pub(crate) async fn run(arguments: PsArguments) -> Result<ExitCode, Failure> {
     let outcome = run_to_its_end(powershell, objects, pass_stdin, &arguments.script.engine).await;
     client.close().await;
     outcome
+}
+
+/// The script for one of many hosts, and who listens to it there.
+pub(crate) fn for_fleet(client: &Client, script: &Script, arguments: &PsArguments) -> (PowerShell, Box<dyn Listener>) {
+    let mut powershell = describe(client, script, &arguments.script);
+    powershell.progress(false);
+    if let Some(timeout) = arguments.timeout {
+        powershell.timeout(timeout);
+    }
+    let listener = HostListener::new(arguments.script.engine.clone(), arguments.script.objects.is_some());
+    (powershell, Box::new(listener))
 }
 
 fn describe(client: &Client, script: &Script, arguments: &ScriptArguments) -> PowerShell {

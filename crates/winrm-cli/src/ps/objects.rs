@@ -1,7 +1,10 @@
 //! Objects as JSON and YAML, while they arrive.
 
-use std::io::{self, Write as _};
+use std::fmt;
+use std::io::{self, Read, Write};
 
+use serde::Serialize;
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use winrm::clixml::{Decoder, Piece, Value};
 
 use crate::args::ObjectFormat;
@@ -33,11 +36,7 @@ impl ObjectPrinter {
     pub(super) fn end(&mut self) -> io::Result<()> {
         let pieces = self.decoder.finish();
         self.print(pieces)?;
-        match (self.format, self.count) {
-            (_, 0) => self.out.write_all(b"[]\n")?,
-            (ObjectFormat::Json, _) => self.out.write_all(b"\n]\n")?,
-            (ObjectFormat::Yaml, _) => {}
-        }
+        write_end(self.format, self.count, &mut self.out)?;
         self.out.flush()
     }
 
@@ -56,17 +55,58 @@ impl ObjectPrinter {
     fn object(&mut self, value: &Value) -> io::Result<()> {
         let first = self.count == 0;
         self.count += 1;
-        match self.format {
-            ObjectFormat::Json => {
-                let json = serde_json::to_string_pretty(value)?.replace('\n', "\n  ");
-                write!(self.out, "{}\n  {json}", if first { "[" } else { "," })
-            }
-            ObjectFormat::Yaml => {
-                let mut text = String::new();
-                yaml_item(&serde_json::to_value(value)?, 0, &mut text);
-                self.out.write_all(text.as_bytes())
-            }
+        write_object(self.format, value, first, &mut self.out)
+    }
+}
+
+fn write_object(format: ObjectFormat, value: &impl Serialize, first: bool, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        ObjectFormat::Json => {
+            let json = serde_json::to_string_pretty(value)?.replace('\n', "\n  ");
+            write!(out, "{}\n  {json}", if first { "[" } else { "," })
         }
+        ObjectFormat::Yaml => {
+            let mut text = String::new();
+            yaml_item(&serde_json::to_value(value)?, 0, &mut text);
+            out.write_all(text.as_bytes())
+        }
+    }
+}
+
+fn write_end(format: ObjectFormat, count: usize, out: &mut dyn Write) -> io::Result<()> {
+    match (format, count) {
+        (_, 0) => out.write_all(b"[]\n"),
+        (ObjectFormat::Json, _) => out.write_all(b"\n]\n"),
+        (ObjectFormat::Yaml, _) => Ok(()),
+    }
+}
+
+/// Prints a list that one line of JSON holds, one object in memory at a time.
+pub(crate) fn print_list(format: ObjectFormat, list: impl Read, out: &mut dyn Write) -> io::Result<()> {
+    let mut source = serde_json::Deserializer::from_reader(io::BufReader::new(list));
+    let count = source.deserialize_seq(ListPrinter { format, out })?;
+    write_end(format, count, out)
+}
+
+struct ListPrinter<'a> {
+    format: ObjectFormat,
+    out: &'a mut dyn Write,
+}
+
+impl<'de> Visitor<'de> for ListPrinter<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while let Some(value) = list.next_element::<serde_json::Value>()? {
+            write_object(self.format, &value, count == 0, self.out).map_err(A::Error::custom)?;
+            count += 1;
+        }
+        Ok(count)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What PowerShell says beside its output, for people.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -12,6 +13,35 @@ const ERROR: Style = AnsiColor::Red.on_default();
 const NOTICE: Style = AnsiColor::Yellow.on_default();
 const BAR: usize = 20;
 
+/// A record as PowerShell shows it.
+pub(super) struct Lines<'a> {
+    style: Style,
+    pub(super) prefix: &'static str,
+    /// Without the last line's end.
+    pub(super) text: Cow<'a, str>,
+}
+
+/// The lines of a record that is shown as such.
+pub(super) fn lines(record: &Record) -> Option<Lines<'_>> {
+    let (style, prefix, text) = match record {
+        Record::Error(text) => (ERROR, "", text),
+        Record::Warning(text) => (NOTICE, "WARNING: ", text),
+        Record::Verbose(text) => (NOTICE, "VERBOSE: ", text),
+        Record::Debug(text) => (NOTICE, "DEBUG: ", text),
+        // Of the rest, PowerShell has shown on standard output what is meant to be shown.
+        _ => return None,
+    };
+    let text = text
+        .strip_suffix('\n')
+        .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    let text = if text.contains("\r\n") {
+        text.replace("\r\n", "\n").into()
+    } else {
+        text.into()
+    };
+    Some(Lines { style, prefix, text })
+}
+
 /// Prints records on standard error as PowerShell does, and progress as a line of its own where a terminal is.
 #[derive(Default)]
 pub(super) struct Speaker {
@@ -22,27 +52,20 @@ impl Speaker {
     pub(super) fn say(&mut self, record: Record) -> io::Result<()> {
         match record {
             Record::Progress(progress) => self.progress(&progress),
-            Record::Error(text) => self.lines(ERROR, "", &text)?,
-            Record::Warning(text) => self.lines(NOTICE, "WARNING: ", &text)?,
-            Record::Verbose(text) => self.lines(NOTICE, "VERBOSE: ", &text)?,
-            Record::Debug(text) => self.lines(NOTICE, "DEBUG: ", &text)?,
             Record::Text(bytes) => {
                 self.status.clear();
                 let mut stderr = io::stderr().lock();
                 stderr.write_all(&bytes)?;
             }
-            // PowerShell has shown on standard output what of it is meant to be shown.
-            _ => {}
+            record => {
+                if let Some(Lines { style, prefix, text }) = lines(&record) {
+                    self.status.clear();
+                    let mut stderr = anstream::stderr().lock();
+                    writeln!(stderr, "{style}{prefix}{text}{style:#}")?;
+                }
+            }
         }
         Ok(())
-    }
-
-    fn lines(&mut self, style: Style, prefix: &str, text: &str) -> io::Result<()> {
-        self.status.clear();
-        let text = text.replace("\r\n", "\n");
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let mut stderr = anstream::stderr().lock();
-        writeln!(stderr, "{style}{prefix}{text}{style:#}")
     }
 
     fn progress(&mut self, progress: &Progress) {

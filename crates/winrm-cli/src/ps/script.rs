@@ -7,18 +7,18 @@ use crate::args::PsArguments;
 use crate::failure::Failure;
 
 /// A script and its arguments.
-pub(super) struct Script {
+pub(crate) struct Script {
     pub(super) text: String,
     pub(super) arguments: Vec<String>,
     /// Whether standard input was the script.
-    pub(super) took_stdin: bool,
+    pub(crate) took_stdin: bool,
 }
 
 /// The largest script that is taken, in bytes.
 const LARGEST: u64 = 32 << 20;
 
 impl Script {
-    pub(super) fn read(arguments: &PsArguments) -> Result<Self, Failure> {
+    pub(crate) fn read(arguments: &PsArguments) -> Result<Self, Failure> {
         let words: Vec<String> = arguments.script_word.iter().chain(&arguments.words).cloned().collect();
         if let Some(file) = &arguments.script.file {
             let from_stdin = file == Path::new("-");
@@ -45,6 +45,16 @@ impl Script {
             arguments: Vec::new(),
             took_stdin: true,
         })
+    }
+}
+
+impl PsArguments {
+    /// What runs, in the words of who gave it.
+    pub(crate) fn title(&self) -> Vec<String> {
+        let file = self.script.file.iter().map(|file| file.display().to_string());
+        let words = self.script_word.iter().chain(&self.words).cloned();
+        let title: Vec<String> = file.chain(words).collect();
+        if title.is_empty() { vec!["-".to_owned()] } else { title }
     }
 }
 

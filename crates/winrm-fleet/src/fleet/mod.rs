@@ -4,6 +4,7 @@ mod capture;
 mod files;
 mod host;
 mod result;
+mod script;
 mod shard;
 mod task;
 
@@ -17,12 +18,13 @@ use std::time::SystemTime;
 use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use winrm::{Client, Command};
+use winrm::{Client, Command, PowerShell};
 
 pub use capture::{CaptureReader, Captured};
 pub use files::TooFewFiles;
 pub use host::{Attempt, Host, Recipe};
 pub use result::{HostResult, Outcome, Trouble, TroubleKind, Verdict, Via};
+pub use script::{Kept, Listener};
 pub use shard::{InvalidShard, Shard};
 
 use task::{Job, Limits, Stage};
@@ -132,6 +134,13 @@ impl Fleet {
     #[must_use = "nothing begins before the first result is asked for"]
     pub fn run(self, command: impl Fn(&Client) -> Command + Send + Sync + 'static) -> Run {
         Run::new(self, Job::Run(Box::new(command)))
+    }
+
+    /// Runs a PowerShell script on every host. `describe` gives it for a host's client, with who listens to it there; it is called once
+    /// for each transport that is tried. All else is as with [`run`](Self::run).
+    #[must_use = "nothing begins before the first result is asked for"]
+    pub fn run_powershell(self, describe: impl Fn(&Client) -> (PowerShell, Box<dyn Listener>) + Send + Sync + 'static) -> Run {
+        Run::new(self, Job::Script(Box::new(describe)))
     }
 
     /// Proves on every host that the credentials are accepted: see [`Client::ping`].

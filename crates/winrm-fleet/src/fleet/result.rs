@@ -23,6 +23,8 @@ pub struct HostResult {
     pub stdout: Captured,
     /// Standard error, as far as it came.
     pub stderr: Captured,
+    /// What is known of why a script did not do what was asked: see [`Listener::explain`](super::Listener::explain).
+    pub explanation: Option<Trouble>,
     /// How the host was reached, or tried last; nothing when its settings did not lead so far.
     pub via: Option<Via>,
     /// When its turn came; nothing when it never did.
@@ -39,6 +41,7 @@ impl HostResult {
             outcome,
             stdout: Captured::default(),
             stderr: Captured::default(),
+            explanation: None,
             via: None,
             started: Some(started),
             // A clock that was set back makes it zero.
@@ -158,6 +161,8 @@ pub enum TroubleKind {
     Winrm(ErrorKind),
     /// The command has written more than the limit, or its output can't be kept.
     Output,
+    /// What a script's listener has found out.
+    Script,
     /// A fault of this program.
     Panic,
 }
@@ -170,6 +175,15 @@ impl Trouble {
             message: message.into(),
             hint: None,
             may_have_run: MayHaveRun::No,
+        }
+    }
+
+    /// What a script has run into. `may_have_run` is whether it has begun.
+    pub fn script(message: impl Into<String>, may_have_run: MayHaveRun) -> Self {
+        Self {
+            kind: TroubleKind::Script,
+            may_have_run,
+            ..Self::settings(message)
         }
     }
 

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use winrm::{Child, ChildStderr, ChildStdout, Client, Command, ExitStatus, MayHaveRun, Ping, Signal, Transport};
+use winrm::{Child, ChildStderr, ChildStdout, Client, Command, ExitStatus, MayHaveRun, Ping, PowerShell, Signal, Transport};
 
 use super::capture::Captured;
 use super::host::{Attempt, Host};
 use super::result::{HostResult, Outcome, Trouble, Via};
+use super::script::{Listener, Script};
 
 /// How long the end of a command is waited for when the run is aborted: enough for a host that answers.
 const PARTING: Duration = Duration::from_secs(1);
@@ -19,8 +20,11 @@ const PARTING: Duration = Duration::from_secs(1);
 /// What is done on every host.
 pub(super) enum Job {
     Run(Box<dyn Fn(&Client) -> Command + Send + Sync>),
+    Script(DescribeScript),
     Ping,
 }
+
+pub(super) type DescribeScript = Box<dyn Fn(&Client) -> (PowerShell, Box<dyn Listener>) + Send + Sync>;
 
 /// What holds for every host.
 pub(super) struct Limits {
@@ -46,16 +50,47 @@ async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
 
 /// What has come of a host so far.
 #[derive(Default)]
-struct Progress {
-    stdout: Captured,
+pub(super) struct Progress {
+    pub(super) stdout: Captured,
     stderr: Captured,
     via: Option<Via>,
+    explanation: Option<Trouble>,
+}
+
+impl Progress {
+    pub(super) fn keep_stdout(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        self.stdout.write(bytes).map_err(unkept)
+    }
+
+    pub(super) fn keep_stderr(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        self.stderr.write(bytes).map_err(unkept)
+    }
+
+    /// Whether this is still within the limit, where the host has written so much to standard output at the least.
+    pub(super) fn within(&self, limit: u64, stdout: u64) -> Result<(), Trouble> {
+        if self.stdout.len().max(stdout) + self.stderr.len() > limit {
+            return Err(Trouble::output(format!("the command wrote more than {limit} bytes, and was ended"))
+                .with_hint("let it write into a file of the host, or raise the limit"));
+        }
+        Ok(())
+    }
+}
+
+fn unkept(error: io::Error) -> Trouble {
+    Trouble::output(format!("the output can't be kept in a temporary file: {error}"))
+        .with_hint("TMPDIR names the folder of temporary files; is its disk full?")
 }
 
 /// What a client has begun.
 enum Begun {
-    Child(Box<Child>),
+    Child(Box<Child>, Streams),
     Answered(Ping),
+}
+
+/// Where the output comes from.
+enum Streams {
+    Command(Option<ChildStdout>, Option<ChildStderr>),
+    Script(Box<Script>),
 }
 
 pub(super) async fn work(index: usize, host: Host, job: Arc<Job>, limits: Arc<Limits>, mut stage: watch::Receiver<Stage>) -> HostResult {
@@ -67,6 +102,7 @@ pub(super) async fn work(index: usize, host: Host, job: Arc<Job>, limits: Arc<Li
         stdout: progress.stdout,
         stderr: progress.stderr,
         via: progress.via,
+        explanation: progress.explanation,
         duration: clock.elapsed(),
         ..HostResult::new(index, name, started, outcome)
     }
@@ -110,7 +146,7 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
             }
             Err(trouble) => failed(trouble.after(&earlier, transport)),
             Ok(Begun::Answered(ping)) => Outcome::Answered(ping),
-            Ok(Begun::Child(child)) => to_its_end(*child, limits, stage, progress).await,
+            Ok(Begun::Child(child, streams)) => to_its_end(*child, streams, limits, stage, progress).await,
         };
         part(&client, stage).await;
         return outcome;
@@ -141,7 +177,23 @@ async fn begin(client: &Client, job: &Job) -> Result<Begun, Trouble> {
         Job::Run(command) => {
             // Held by no one while it is awaited: descriptions of commands need not be shared between threads.
             let child = command(client).spawn();
-            Ok(Begun::Child(Box::new(child.await?)))
+            let mut child = child.await?;
+            let streams = Streams::Command(child.stdout.take(), child.stderr.take());
+            Ok(Begun::Child(Box::new(child), streams))
+        }
+        Job::Script(describe) => {
+            let (mut script, listener) = describe(client);
+            let mut child = if listener.takes_objects() {
+                let child = script.spawn_objects();
+                drop(script);
+                child.await?
+            } else {
+                let child = script.spawn();
+                drop(script);
+                child.await?
+            };
+            let streams = Streams::Script(Box::new(Script::new(&mut child, listener)));
+            Ok(Begun::Child(Box::new(child.process), streams))
         }
         Job::Ping => Ok(Begun::Answered(client.ping().await?)),
     }
@@ -155,17 +207,22 @@ fn failed(trouble: Trouble) -> Outcome {
     }
 }
 
-async fn to_its_end(mut child: Child, limits: &Limits, stage: &mut watch::Receiver<Stage>, progress: &mut Progress) -> Outcome {
+async fn to_its_end(
+    mut child: Child,
+    mut streams: Streams,
+    limits: &Limits,
+    stage: &mut watch::Receiver<Stage>,
+    progress: &mut Progress,
+) -> Outcome {
     let mut interrupted = stage.clone();
     let mut interrupt: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
     let mut told = false;
     let taken = {
-        let streams = (child.stdout.take(), child.stderr.take());
-        let mut taking = pin!(take_output(streams, limits.output, progress));
+        let mut taking = pin!(streams.take(limits.output, progress));
         loop {
             tokio::select! {
-                taken = &mut taking => break taken,
-                () = reached(stage, Stage::Aborted) => return Outcome::Cancelled(MayHaveRun::Yes),
+                taken = &mut taking => break Some(taken),
+                () = reached(stage, Stage::Aborted) => break None,
                 () = reached(&mut interrupted, Stage::Interrupted), if !told => {
                     told = true;
                     let signal = child.signal(Signal::CtrlC);
@@ -179,10 +236,17 @@ async fn to_its_end(mut child: Child, limits: &Limits, stage: &mut watch::Receiv
             }
         }
     };
+    let at_the_end = match &mut streams {
+        Streams::Command(..) => Ok(()),
+        Streams::Script(script) => script.end(progress),
+    };
+    let Some(taken) = taken else {
+        return Outcome::Cancelled(MayHaveRun::Yes);
+    };
     let ending = async {
-        match taken {
+        match taken.and(at_the_end) {
             Ok(()) => match child.wait().await {
-                Ok(status) => ended(status, limits),
+                Ok(status) => ended(status, limits, &mut streams, progress),
                 Err(error) => failed(error.into()),
             },
             Err(trouble) => {
@@ -199,41 +263,47 @@ async fn to_its_end(mut child: Child, limits: &Limits, stage: &mut watch::Receiv
     }
 }
 
-fn ended(status: ExitStatus, limits: &Limits) -> Outcome {
+fn ended(status: ExitStatus, limits: &Limits, streams: &mut Streams, progress: &mut Progress) -> Outcome {
     let exit_code = status.code();
+    let success = exit_code.is_some_and(|code| limits.success_codes.contains(&code));
+    if let Streams::Script(script) = streams {
+        progress.explanation = script.listener.explain(exit_code, success);
+    }
     Outcome::Ended {
         exit_code,
-        success: exit_code.is_some_and(|code| limits.success_codes.contains(&code)),
+        success: success && progress.explanation.is_none(),
     }
 }
 
-/// Keeps what the command writes, until both streams have ended. Why they ended, the child tells.
+impl Streams {
+    /// Keeps what is written, until all streams have ended. Why they ended, the child tells.
+    async fn take(&mut self, limit: u64, progress: &mut Progress) -> Result<(), Trouble> {
+        match self {
+            Self::Command(stdout, stderr) => take_output(stdout, stderr, limit, progress).await,
+            Self::Script(script) => script.take(limit, progress).await,
+        }
+    }
+}
+
 async fn take_output(
-    (mut stdout, mut stderr): (Option<ChildStdout>, Option<ChildStderr>),
+    stdout: &mut Option<ChildStdout>,
+    stderr: &mut Option<ChildStderr>,
     limit: u64,
     progress: &mut Progress,
 ) -> Result<(), Trouble> {
     loop {
-        let (piece, target) = tokio::select! {
-            piece = async { piece_of(stdout.as_mut()?.chunk().await) }, if stdout.is_some() => {
-                if piece.is_none() { stdout = None; }
-                (piece, &mut progress.stdout)
-            }
-            piece = async { piece_of(stderr.as_mut()?.chunk().await) }, if stderr.is_some() => {
-                if piece.is_none() { stderr = None; }
-                (piece, &mut progress.stderr)
-            }
+        tokio::select! {
+            piece = async { piece_of(stdout.as_mut()?.chunk().await) }, if stdout.is_some() => match piece {
+                None => *stdout = None,
+                Some(piece) => progress.keep_stdout(&piece)?,
+            },
+            piece = async { piece_of(stderr.as_mut()?.chunk().await) }, if stderr.is_some() => match piece {
+                None => *stderr = None,
+                Some(piece) => progress.keep_stderr(&piece)?,
+            },
             else => return Ok(()),
-        };
-        let Some(piece) = piece else { continue };
-        if let Err(error) = target.write(&piece) {
-            return Err(Trouble::output(format!("the output can't be kept in a temporary file: {error}"))
-                .with_hint("TMPDIR names the folder of temporary files; is its disk full?"));
         }
-        if progress.stdout.len() + progress.stderr.len() > limit {
-            return Err(Trouble::output(format!("the command wrote more than {limit} bytes, and was ended"))
-                .with_hint("let it write into a file of the host, or raise the limit"));
-        }
+        progress.within(limit, 0)?;
     }
 }
 
