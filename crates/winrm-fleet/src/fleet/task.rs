@@ -236,9 +236,13 @@ async fn to_its_end(
             }
         }
     };
-    let at_the_end = match &mut streams {
-        Streams::Command(..) => Ok(()),
-        Streams::Script(script) => script.end(progress),
+    // The streams go here: what nobody takes any more must not hold up the command's end.
+    let (at_the_end, listener) = match streams {
+        Streams::Command(stdout, stderr) => {
+            drop((stdout, stderr));
+            (Ok(()), None)
+        }
+        Streams::Script(mut script) => (script.end(progress), Some(script.listener)),
     };
     let Some(taken) = taken else {
         return Outcome::Cancelled(MayHaveRun::Yes);
@@ -246,7 +250,7 @@ async fn to_its_end(
     let ending = async {
         match taken.and(at_the_end) {
             Ok(()) => match child.wait().await {
-                Ok(status) => ended(status, limits, &mut streams, progress),
+                Ok(status) => ended(status, limits, listener, progress),
                 Err(error) => failed(error.into()),
             },
             Err(trouble) => {
@@ -263,11 +267,11 @@ async fn to_its_end(
     }
 }
 
-fn ended(status: ExitStatus, limits: &Limits, streams: &mut Streams, progress: &mut Progress) -> Outcome {
+fn ended(status: ExitStatus, limits: &Limits, listener: Option<Box<dyn Listener>>, progress: &mut Progress) -> Outcome {
     let exit_code = status.code();
     let success = exit_code.is_some_and(|code| limits.success_codes.contains(&code));
-    if let Streams::Script(script) = streams {
-        progress.explanation = script.listener.explain(exit_code, success);
+    if let Some(listener) = listener {
+        progress.explanation = listener.explain(exit_code, success);
     }
     Outcome::Ended {
         exit_code,
