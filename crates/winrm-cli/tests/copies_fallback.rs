@@ -145,7 +145,7 @@ async fn files_go_there_and_back() {
 async fn names_and_options() {
     let scene = Scene::new(PowerShell::Missing, Fault::None).await;
     fs::write(scene.path("a"), "new").unwrap();
-    for target in [r"C:\R&D (x)\y^z;k=1.txt", "~/deep/er/a", r"-name", "C:/Temp/ü.txt", r"%TEMP%\t"] {
+    for target in [r"C:\R&D (x)\y^z;k=1.txt", "~/deep/er/a", "./-name", "C:/Temp/ü.txt", r"%TEMP%\t"] {
         scene.run("put", &["--mkdir", "--", "a", target]).await.is(0, "1 file copied");
     }
     for path in [

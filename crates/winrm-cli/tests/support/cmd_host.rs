@@ -22,6 +22,8 @@ pub(crate) enum PowerShell {
     Missing,
     Constrained,
     Blocked,
+    /// There is one, and it does what the scripts of winrmcp ask for.
+    Winrmcp,
 }
 
 /// What goes wrong beside that.
@@ -163,6 +165,10 @@ fn tokens(line: &str) -> Vec<Token> {
             }
             c if quoted => word.get_or_insert_default().push(c),
             '^' => word.get_or_insert_default().extend(characters.next()),
+            // `echo` prints these as they are, and programs get their line whole; cmd's other commands part words by them.
+            ',' | ';' | '=' if matches!(found.first(), Some(Token::Word(first)) if first == "echo" || first.ends_with(".exe")) => {
+                word.get_or_insert_default().push(c);
+            }
             ' ' | '\t' | ',' | ';' | '=' => flush(&mut word, &mut found),
             '>' => {
                 let stream = match word.as_deref() {
@@ -297,8 +303,9 @@ impl CmdHost {
         let words: Vec<&str> = words.iter().map(|word| word.trim_start_matches('@')).collect();
         let mut disk = self.disk.lock().unwrap();
         match words.as_slice() {
+            ["powershell.exe", .., script] if self.powershell == PowerShell::Winrmcp => winrmcp(&mut disk, script),
             ["powershell", ..] => match self.powershell {
-                PowerShell::Missing => failure(
+                PowerShell::Missing | PowerShell::Winrmcp => failure(
                     9009,
                     "'powershell' is not recognized as an internal or external command,\r\noperable program or batch file.",
                 ),
@@ -429,6 +436,43 @@ impl CmdHost {
             _ => fails("", 0x8007_0057, "unknown argument"),
         }
     }
+}
+
+/// What PowerShell would make of winrmcp's two scripts: one puts the lines of a temporary file together as bytes, the other removes
+/// that file.
+fn winrmcp(disk: &mut Disk, script: &str) -> Ended {
+    let units: Vec<u16> = STANDARD
+        .decode(script)
+        .unwrap()
+        .chunks(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let script = String::from_utf16(&units).unwrap();
+    let path_of = |name: &str| {
+        let (_, rest) = script.split_once(&format!("${name} = [System.IO.Path]::GetFullPath(\""))?;
+        let path = rest.split('"').next()?.trim_matches('\'');
+        Some(full(&path.replace("$env:TEMP", r"C:\Users\alice\tmp r&d")))
+    };
+    let temporary = path_of("tmp_file_path").expect("every script of winrmcp names its temporary file");
+    let Some(target) = path_of("dest_file_path") else {
+        disk.files.remove(&temporary);
+        return (0, Vec::new(), Vec::new());
+    };
+    if disk.folders.contains(&target) {
+        return (1, Vec::new(), Vec::new());
+    }
+    let mut folder = target.as_str();
+    while let Some((above, _)) = folder.rsplit_once('\\') {
+        disk.folders.insert(above.to_owned());
+        folder = above;
+    }
+    let lines = disk.files.get(&temporary).cloned().unwrap_or_default();
+    let bytes = lines
+        .split(|byte| *byte == b'\n')
+        .flat_map(|line| STANDARD.decode(line.trim_ascii()).unwrap())
+        .collect();
+    disk.files.insert(target, bytes);
+    (0, Vec::new(), Vec::new())
 }
 
 /// A full path in small letters; relative ones begin in the account's folder.
