@@ -13,6 +13,9 @@ mod apache;
 #[path = "support/kdc.rs"]
 #[allow(dead_code, reason = "the tests of Kerberos use the rest")]
 mod kdc;
+#[path = "support/listening.rs"]
+#[allow(dead_code, reason = "the other mechanisms use the rest")]
+mod listening;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/service.rs"]
@@ -23,12 +26,12 @@ mod tap;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Output, Stdio};
 
 use kdc::Kdc;
+use listening::{ACCEPTORS, Listening};
 use service::{PASSWORD, Service, USER};
 use tap::Tap;
 
@@ -121,70 +124,18 @@ fn attacks() {
     );
 }
 
-/// A script that listens: pyspnego's acceptor behind an HTTP server, with the accounts `carol` and `CORP\dave`, or somebody in between.
-struct Listening {
-    child: Child,
-    url: String,
-    lines: Arc<Mutex<Vec<String>>>,
+/// pyspnego's acceptor of CredSSP.
+fn acceptor(python: &OsString, folder: &Path, kdc: Option<&Kdc>, args: &[&str]) -> Listening {
+    Listening::acceptor(
+        python,
+        folder,
+        kdc,
+        &[&["--protocol", "credssp", "--scheme", "CredSSP"], args].concat(),
+    )
 }
-
-/// The password of the acceptor's accounts.
-const ACCEPTORS: &str = "Open Sesame";
 
 /// No password of anyone here.
 const WRONG: &str = "not the password";
-
-impl Listening {
-    fn acceptor(python: &OsString, folder: &Path, kdc: Option<&Kdc>, args: &[&str]) -> Self {
-        let users = folder.join("ntlm-users");
-        fs::write(&users, format!(":carol:{ACCEPTORS}\nCORP:dave:{ACCEPTORS}\n")).unwrap();
-        let mut command = peer::script(python.clone(), "sealed_acceptor.py");
-        command.args(["--protocol", "credssp", "--scheme", "CredSSP"]).args(args);
-        command.env("NTLM_USER_FILE", users).env_remove("KRB5_KTNAME");
-        if let Some(kdc) = kdc {
-            command.env("KRB5_CONFIG", kdc.config()).env("KRB5_KTNAME", kdc.keytab());
-        }
-        Self::start(command, folder)
-    }
-
-    fn start(mut command: Command, folder: &Path) -> Self {
-        let log = folder.join("listening.log");
-        let errors = fs::File::create(&log).unwrap();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
-        let mut reader = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = reader.next().and_then(Result::ok).unwrap_or_default();
-        let Some(url) = first.strip_prefix("listening ") else {
-            drop(child.kill());
-            panic!("{}", fs::read_to_string(log).unwrap());
-        };
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let said = lines.clone();
-        std::thread::spawn(move || reader.map_while(Result::ok).for_each(|line| said.lock().unwrap().push(line)));
-        Self {
-            child,
-            url: url.replace("127.0.0.1", "localhost"),
-            lines,
-        }
-    }
-
-    /// What it has said until now.
-    fn said(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
-    }
-
-    #[track_caller]
-    fn assert_said(&self, words: &str) {
-        let said = self.said();
-        assert!(said.contains(words), "{words:?} is not in what was said:\n{said}");
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
 
 /// The program with this user; there are no tickets.
 fn winrm(folder: &Path, kdc: Option<&Kdc>, user: (&str, &str), flags: &[&str], url: &str) -> Command {
@@ -290,7 +241,7 @@ fn an_acceptor_of_pyspnego_takes_our_tokens_and_messages() {
         .collect();
     for (theirs, ours, user, known, agreed) in ways {
         let way = format!("{theirs:?} {ours:?}");
-        let acceptor = Listening::acceptor(&python, &folder, kdc, theirs);
+        let acceptor = acceptor(&python, &folder, kdc, theirs);
         let run = |user| winrm(&folder, kdc, user, ours, &acceptor.url);
         let output = run(user).args(["--", "hello"]).output().unwrap();
         let err = text(&output.stderr);
@@ -332,7 +283,7 @@ fn an_acceptor_over_tls_gets_messages_sealed_when_asked_for() {
     };
     let folder = service::folder("credssp-acceptor-tls");
     let (certificate, key) = apache::certificate(&folder, "ours");
-    let acceptor = Listening::acceptor(&python, &folder, None, &["--certificate", &certificate, "--key", &key]);
+    let acceptor = acceptor(&python, &folder, None, &["--certificate", &certificate, "--key", &key]);
     for (flags, said) in [(&[][..], "clear"), (&["--encryption", "always"], "sealed")] {
         let flags = [&["--ca", &certificate], flags].concat();
         let output = winrm(&folder, None, ("carol", ACCEPTORS), &flags, &acceptor.url)
@@ -447,7 +398,7 @@ fn a_dishonest_acceptor_never_gets_the_password() {
             "domain",
         ),
     ] {
-        let acceptor = Listening::acceptor(&python, &folder, None, theirs);
+        let acceptor = acceptor(&python, &folder, None, theirs);
         let err = refusal(&mut winrm(&folder, None, ("carol", ACCEPTORS), ours, &acceptor.url));
         assert!(err.contains(words) && err.contains(hint), "{theirs:?}: {err}");
         let said = acceptor.said();
@@ -464,7 +415,7 @@ fn an_answer_in_clear_text_to_an_encrypted_request_is_an_error() {
         return;
     };
     let folder = service::folder("credssp-clear");
-    let acceptor = Listening::acceptor(&python, &folder, None, &["--clear-answers"]);
+    let acceptor = acceptor(&python, &folder, None, &["--clear-answers"]);
     let err = refusal(&mut winrm(&folder, None, ("carol", ACCEPTORS), &[], &acceptor.url));
     assert!(err.contains("the answer is in clear text") && err.contains("hint: "), "{err}");
     acceptor.assert_said("sealed");

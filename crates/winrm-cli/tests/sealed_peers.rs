@@ -11,6 +11,8 @@
 mod apache;
 #[path = "support/kdc.rs"]
 mod kdc;
+#[path = "support/listening.rs"]
+mod listening;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/service.rs"]
@@ -18,15 +20,14 @@ mod service;
 #[path = "support/tap.rs"]
 mod tap;
 
-use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Output, Stdio};
 
 use apache::{Apache, certificate};
 use kdc::Kdc;
+use listening::{ACCEPTORS, Listening};
 use service::{Service, USER};
 use tap::Tap;
 
@@ -444,65 +445,8 @@ fn a_ticket_alone_lets_nobody_in_who_has_no_account() {
     assert!(!authenticated(&service.log(), "Kerberos"), "{}", service.log());
 }
 
-/// pyspnego's acceptor behind an HTTP server: it has the accounts `carol` and `CORP\dave`.
-struct Acceptor {
-    child: Child,
-    url: String,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Acceptor {
-    fn start(python: &OsString, folder: &Path, kdc: Option<&Kdc>, args: &[&str]) -> Self {
-        let users = folder.join("ntlm-users");
-        fs::write(&users, format!(":carol:{ACCEPTORS}\nCORP:dave:{ACCEPTORS}\n")).unwrap();
-        let mut command = peer::script(python.clone(), "sealed_acceptor.py");
-        command.args(args).env("NTLM_USER_FILE", users).env_remove("KRB5_KTNAME");
-        if let Some(kdc) = kdc {
-            command.env("KRB5_CONFIG", kdc.config()).env("KRB5_KTNAME", kdc.keytab());
-        }
-        let errors = fs::File::create(folder.join("acceptor.log")).unwrap();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
-        let mut reader = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = reader.next().and_then(Result::ok).unwrap_or_default();
-        let Some(url) = first.strip_prefix("listening ") else {
-            drop(child.kill());
-            panic!("the acceptor: {}", fs::read_to_string(folder.join("acceptor.log")).unwrap());
-        };
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let said = lines.clone();
-        std::thread::spawn(move || reader.map_while(Result::ok).for_each(|line| said.lock().unwrap().push(line)));
-        Self {
-            child,
-            url: url.replace("127.0.0.1", "localhost"),
-            lines,
-        }
-    }
-
-    /// What it has said until now.
-    fn said(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
-    }
-
-    /// Fails unless it has said so by now.
-    #[track_caller]
-    fn assert_said(&self, words: &str) {
-        let said = self.said();
-        assert!(said.contains(words), "{words:?} is not in what the acceptor said:\n{said}");
-    }
-}
-
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The password of the acceptor's accounts.
-const ACCEPTORS: &str = "Open Sesame";
-
 /// The program with this user on that acceptor; `KRB5_CONFIG` is the KDC's, and there are no tickets.
-fn towards(acceptor: &Acceptor, folder: &Path, kdc: Option<&Kdc>, verb: &str, user: &str, password: &str, flags: &[&str]) -> Command {
+fn towards(acceptor: &Listening, folder: &Path, kdc: Option<&Kdc>, verb: &str, user: &str, password: &str, flags: &[&str]) -> Command {
     let file = folder.join(format!("password-{}", password.len()));
     fs::write(&file, format!("{password}\n")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
@@ -569,7 +513,7 @@ fn an_acceptor_of_pyspnego_takes_our_tokens_and_messages() {
         .collect();
     for (protocol, scheme, transport, user, password, known) in ways {
         let way = format!("{transport} to {scheme}");
-        let acceptor = Acceptor::start(&python, &folder, kdc, &["--protocol", protocol, "--scheme", scheme]);
+        let acceptor = Listening::acceptor(&python, &folder, kdc, &["--protocol", protocol, "--scheme", scheme]);
         let run = |password: &str| towards(&acceptor, &folder, kdc, "run", user, password, &["--transport", transport]);
         let output = run(password).args(["--", "hello"]).output().unwrap();
         let outcome = (text(&output.stdout), text(&output.stderr), output.status.code());
@@ -612,7 +556,7 @@ fn an_answer_in_clear_text_to_an_encrypted_request_is_an_error() {
         return;
     };
     let folder = service::folder("acceptor-clear");
-    let acceptor = Acceptor::start(&python, &folder, None, &["--clear-answers"]);
+    let acceptor = Listening::acceptor(&python, &folder, None, &["--clear-answers"]);
     let mut command = towards(&acceptor, &folder, None, "run", "carol", ACCEPTORS, &["--transport", "ntlm"]);
     let output = command.args(["--", "hello"]).output().unwrap();
     let err = text(&output.stderr);
@@ -635,11 +579,11 @@ fn an_acceptor_checks_our_channel_binding() {
         users.push(("kerberos", kdc::PRINCIPAL, kdc::PASSWORD));
         users.push(("negotiate", kdc::PRINCIPAL, kdc::PASSWORD));
     }
-    let genuine = Acceptor::start(&python, &folder, kdc, &["--certificate", &ours, "--key", &key]);
+    let genuine = Listening::acceptor(&python, &folder, kdc, &["--certificate", &ours, "--key", &key]);
     // Sees tokens that are bound to one certificate, and believes to be another host.
-    let relay = Acceptor::start(&python, &folder, kdc, &["--certificate", &ours, "--key", &key, "--binding", &other]);
+    let relay = Listening::acceptor(&python, &folder, kdc, &["--certificate", &ours, "--key", &key, "--binding", &other]);
     for (transport, user, password) in users {
-        let run = |acceptor: &Acceptor, flags: &[&str]| {
+        let run = |acceptor: &Listening, flags: &[&str]| {
             let flags = [&["--transport", transport, "--ca", &ours], flags].concat();
             let mut command = towards(acceptor, &folder, kdc, "run", user, password, &flags);
             command.args(["--", "hello"]).output().unwrap()
@@ -682,7 +626,7 @@ fn a_delegated_ticket_is_of_use_to_the_host() {
     };
     let folder = service::folder("delegation");
     let Some(kdc) = Kdc::start("delegation", &folder) else { return };
-    let acceptor = Acceptor::start(&python, &folder, Some(&kdc), &[]);
+    let acceptor = Listening::acceptor(&python, &folder, Some(&kdc), &[]);
     for transport in ["kerberos", "negotiate"] {
         let run = |flags: &[&str]| {
             let flags = [&["--transport", transport], flags].concat();
@@ -695,7 +639,7 @@ fn a_delegated_ticket_is_of_use_to_the_host() {
         run(&["--delegate"]);
         // It fetched another ticket with it.
         acceptor.assert_said("delegated=user@WINRM.TEST:True");
-        acceptor.lines.lock().unwrap().clear();
+        acceptor.forget();
     }
 }
 
