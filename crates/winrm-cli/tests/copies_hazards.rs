@@ -1,11 +1,7 @@
 //! What is taken away from a copy under way: its part, as an antivirus does, or the whole folder, as a share does. Without a PowerShell
 //! the test says so and passes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "what a test runs into is its failure, and what is left out is said"
-)]
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
 
 #[path = "support/service.rs"]
 #[expect(dead_code, reason = "the tests with peers use more of it")]
