@@ -1,8 +1,6 @@
 //! What is taken away from a copy under way: its part, as an antivirus does, or the whole folder, as a share does. Without a PowerShell
 //! the test says so and passes.
 
-#![expect(clippy::print_stdout, reason = "what is left out is said")]
-
 #[path = "support/service.rs"]
 #[expect(dead_code, reason = "the tests with peers use more of it")]
 mod service;
