@@ -286,7 +286,18 @@ function Open-Source([string] $path) {
 function Get-Hash {
     $path = Expand-Long $fields.ReadString()
     $length = $fields.ReadInt64()
-    $file = Open-Source $path
+    $left = 40
+    while ($true) {
+        try {
+            $file = Open-Source $path
+            break
+        } catch {
+            # The part of another copy that was cut off is given free within a second or two.
+            $left -= 1
+            if ($left -eq 0 -or -not $path.EndsWith('.winrm-part') -or -not (Test-InUse $_.Exception)) { throw }
+            Start-Sleep -Milliseconds 100
+        }
+    }
     try {
         $hash = New-Hash
         $done = Get-Prefix $file $length $hash
