@@ -15,14 +15,14 @@ use super::agent::{Agent, Lost};
 use super::event::{CopyEvent, CopySummary, FileError, FileOutcome, FileReport};
 use super::fetch::{Desk, MakeStore, Queue, Wanted, fetch_files};
 use super::filter::{Filter, Pattern, is_pattern};
+use super::host::{Stop, conclude, finish_others, join_streams, list, refuse, resolve, start_others};
 use super::host_path::HostPaths;
-use super::local::{self, Local};
+use super::local::{self, Local, blocking};
 use super::options::{Options, option_methods};
 use super::place::is_earlier_copy;
 use super::rate::Limiter;
 use super::store::{Inflate, Store};
 use super::tree::{self, Tree};
-use super::upload::{Stop, blocking, join_all, list, refuse, resolve};
 use super::{PART, certutil, hash, part_name, time};
 use crate::client::Client;
 use crate::error::Error;
@@ -90,18 +90,8 @@ impl Download {
             Target::Path(target) => run.copy(&self.client, &mut agent, &self.sources, &target).await,
             Target::Writer(writer) => run.copy_to_writer(&mut agent, &self.sources[0], writer).await,
         };
-        match outcome {
-            Ok(()) => {
-                agent.finish().await?;
-                Ok(run.summary)
-            }
-            Err(Stop::Lost(lost)) => Err(agent.lost(lost, &options.engine).await),
-            Err(Stop::Refused(error)) => {
-                // What went wrong is known already.
-                let _ = agent.finish().await;
-                Err(error)
-            }
-        }
+        conclude(agent, outcome, &options.engine).await?;
+        Ok(run.summary)
     }
 }
 
@@ -602,29 +592,15 @@ impl Run {
             });
             stores.push(make);
         }
-        let mut others = Vec::new();
-        for _ in 1..streams {
-            others.push(Agent::start(client, &self.options.engine, |_| {}).await.map_err(Stop::Refused)?);
-        }
+        let mut others = start_others(client, &self.options.engine, streams).await?;
         let fetches = std::iter::once(&mut *agent)
             .chain(&mut others)
             .zip(stores)
             .map(|(agent, make)| fetch_files(agent, Arc::clone(&queue), &desk, &limiter, make));
-        let mut first = None;
-        for outcome in join_all(fetches).await {
-            if let Err(lost) = outcome {
-                first = first.or(Some(lost));
-            }
-        }
-        for other in others {
-            // What it had to say was said file by file.
-            let _ = other.finish().await;
-        }
+        let outcome = join_streams(fetches).await;
+        finish_others(others).await;
         self.summary = desk.summary();
-        match first {
-            Some(lost) => Err(Stop::Lost(lost)),
-            None => Ok(()),
-        }
+        outcome
     }
 
     /// Gives a file's bytes to a writer.

@@ -179,6 +179,13 @@ pub(super) fn expand(source: &Path) -> io::Result<Vec<PathBuf>> {
     if found.is_empty() { Err(missing()) } else { Ok(found) }
 }
 
+/// Runs what waits for this machine's disk where nobody else waits for it.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ mod event;
 mod fetch;
 mod filter;
 mod hash;
+mod host;
 mod host_path;
 mod local;
 mod options;

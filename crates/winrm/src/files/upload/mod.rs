@@ -4,25 +4,23 @@ mod plan;
 mod reader;
 mod send;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::io::AsyncRead;
-use winrm_proto::copy::{Answer, Entry, EntryKind, Request};
 
 use self::plan::Plan;
-use super::agent::{Agent, Lost};
+use super::agent::Agent;
 use super::certutil;
 use super::event::{CopyEvent, CopySummary, FileError, FileOutcome, FileReport};
+use super::host::{Stop, conclude};
 use super::host_path::HostPaths;
 use super::options::{Options, option_methods};
 use crate::client::Client;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Describes a copy to a host, and carries it out when it is awaited.
 ///
@@ -89,18 +87,8 @@ impl Upload {
             Sources::Paths(sources) => run.copy(&self.client, &mut agent, &sources, &self.target).await,
             Sources::Reader(reader) => run.copy_reader(&mut agent, reader, &self.target).await,
         };
-        match outcome {
-            Ok(()) => {
-                agent.finish().await?;
-                Ok(run.summary)
-            }
-            Err(Stop::Lost(lost)) => Err(agent.lost(lost, &options.engine).await),
-            Err(Stop::Refused(error)) => {
-                // What went wrong is known already.
-                let _ = agent.finish().await;
-                Err(error)
-            }
-        }
+        conclude(agent, outcome, &options.engine).await?;
+        Ok(run.summary)
     }
 }
 
@@ -117,22 +105,6 @@ impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload").field("target", &self.target).finish_non_exhaustive()
     }
-}
-
-/// What ends a copy as a whole.
-pub(super) enum Stop {
-    Lost(Lost),
-    Refused(Error),
-}
-
-impl From<Lost> for Stop {
-    fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
-    }
-}
-
-pub(super) fn refuse(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::Copy, message)
 }
 
 /// One upload.
@@ -190,107 +162,4 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// Runs what waits for this machine's disk where nobody else waits for it.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-}
-
-/// All at once, in one task.
-pub(super) async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut pending = false;
-        for (future, result) in &mut running {
-            if result.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *result = Some(value),
-                    std::task::Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending {
-            std::task::Poll::Pending
-        } else {
-            std::task::Poll::Ready(())
-        }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, result)| result).collect()
-}
-
-pub(super) async fn resolve(agent: &mut Agent, path: &str) -> Result<(String, Entry), Stop> {
-    let request = Request::Resolve {
-        id: 0,
-        path: path.to_owned(),
-    };
-    let mut result = Err(refuse("the host does not say what a path is"));
-    agent
-        .exchange(&[request], |_, answer| match answer {
-            Answer::Resolved { path, entry, .. } => result = Ok((path, entry)),
-            Answer::Failed { code, message, .. } => {
-                let error = FileError::of_host(code, &message);
-                result = Err(refuse(format!("{path}: {error}")));
-            }
-            _ => {}
-        })
-        .await?;
-    result.map_err(Stop::Refused)
-}
-
-fn absent() -> Entry {
-    Entry {
-        name: String::new(),
-        kind: EntryKind::Absent,
-        size: 0,
-        modified: 0,
-        attributes: 0,
-    }
-}
-
-/// What is at each of these full paths; those that the host can't look at count as absent.
-pub(super) async fn resolve_all(agent: &mut Agent, paths: &[String]) -> Result<HashMap<usize, Entry>, Stop> {
-    let requests: Vec<Request> = paths
-        .iter()
-        .enumerate()
-        .map(|(id, path)| Request::Resolve {
-            id: id as u32,
-            path: path.clone(),
-        })
-        .collect();
-    let mut found = HashMap::new();
-    agent
-        .exchange(&requests, |id, answer| {
-            let entry = match answer {
-                Answer::Resolved { entry, .. } => entry,
-                _ => absent(),
-            };
-            found.insert(id as usize, entry);
-        })
-        .await?;
-    Ok(found)
-}
-
-pub(super) async fn list(agent: &mut Agent, folder: &str, recursive: bool) -> Result<Result<Vec<Entry>, FileError>, Stop> {
-    let request = Request::List {
-        id: 0,
-        folder: folder.to_owned(),
-        recursive,
-    };
-    let mut found = Vec::new();
-    let mut failure = None;
-    agent
-        .exchange(&[request], |_, answer| match answer {
-            Answer::Entries { entries, .. } => found.extend(entries),
-            Answer::Failed { code, message, .. } => failure = Some(FileError::of_host(code, &message)),
-            _ => {}
-        })
-        .await?;
-    Ok(match failure {
-        Some(failure) => Err(failure),
-        None => Ok(found),
-    })
 }

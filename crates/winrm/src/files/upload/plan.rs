@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use winrm_proto::copy::{Answer, Begin, Entry, EntryKind, FailureCode, Request};
 
-use super::{Run, Stop, absent, blocking, list, refuse, resolve, resolve_all};
+use super::Run;
 use crate::files::agent::Agent;
 use crate::files::event::{FileError, FileOutcome, FileReport};
-use crate::files::local::{self, Local, LocalKind};
+use crate::files::host::{Stop, absent, list, refuse, resolve, resolve_all};
+use crate::files::local::{self, Local, LocalKind, blocking};
 use crate::files::place::is_earlier_copy;
 use crate::files::pump::Job;
 use crate::files::{PART, hash, part_name, time};

@@ -9,9 +9,10 @@ use openssl::sha::Sha256;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use winrm_proto::copy::{Answer, Begin, EntryKind, HEADER, Request, header};
 
-use super::{Run, Stop, refuse, resolve};
+use super::Run;
 use crate::files::agent::{Agent, Input, Lost};
 use crate::files::event::{CopyEvent, FileError, FileOutcome, FileReport};
+use crate::files::host::{Stop, refuse, resolve};
 use crate::files::pump::Packer;
 use crate::files::rate::Limiter;
 use crate::files::{BLOCK, part_name};

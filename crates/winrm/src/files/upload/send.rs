@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc};
 use winrm_proto::copy::{Answer, FailureCode, Request};
 
+use super::Run;
 use super::plan::{Plan, Planned};
 use super::reader::ALIVE;
-use super::{Run, Stop, blocking, join_all};
 use crate::client::Client;
 use crate::files::agent::{Agent, Answers, Lost};
 use crate::files::event::{CopyEvent, CopySummary, FileError, FileOutcome, FileReport};
 use crate::files::hash;
+use crate::files::host::{Stop, finish_others, join_streams, start_others};
+use crate::files::local::blocking;
 use crate::files::options::Options;
 use crate::files::pump::{Job, Jobs, Note, Packer, Piece, Pump, Refused};
 use crate::files::rate::Limiter;
@@ -83,28 +85,14 @@ impl Run {
         let board = Board::new(&jobs, Arc::clone(&self.options), self.summary);
         let jobs: Jobs = Arc::new(Mutex::new(jobs));
         let limiter = Limiter::new(self.options.limit_rate);
-        let mut others = Vec::new();
-        for _ in 1..streams {
-            others.push(Agent::start(client, &self.options.engine, |_| {}).await.map_err(Stop::Refused)?);
-        }
-        let mut first = None;
+        let mut others = start_others(client, &self.options.engine, streams).await?;
         let sends = std::iter::once(&mut *agent)
             .chain(&mut others)
             .map(|agent| send_files(agent, Arc::clone(&jobs), &board, &limiter, self.options.compress));
-        for outcome in join_all(sends).await {
-            if let Err(lost) = outcome {
-                first = first.or(Some(lost));
-            }
-        }
-        for other in others {
-            // What it had to say was said file by file.
-            let _ = other.finish().await;
-        }
+        let outcome = join_streams(sends).await;
+        finish_others(others).await;
         self.summary = board.summary();
-        match first {
-            Some(lost) => Err(Stop::Lost(lost)),
-            None => Ok(()),
-        }
+        outcome
     }
 
     pub(super) async fn remove(&mut self, agent: &mut Agent, paths: Vec<(String, u64)>) -> Result<(), Stop> {
