@@ -231,6 +231,12 @@ fn way_up(leaf: &X509Ref, mut others: Vec<X509>) -> Vec<X509> {
 /// A name as `CN=alice, O=Example`; nothing in it may steer a terminal.
 #[must_use]
 pub fn name_text(name: &openssl::x509::X509NameRef) -> String {
+    name_joined(name, ", ")
+}
+
+/// As [`name_text`], with something else between the parts.
+#[must_use]
+pub fn name_joined(name: &openssl::x509::X509NameRef, between: &str) -> String {
     let parts: Vec<String> = name
         .entries()
         .map(|entry| {
@@ -239,11 +245,16 @@ pub fn name_text(name: &openssl::x509::X509NameRef) -> String {
             format!("{key}={}", printable(&value))
         })
         .collect();
-    if parts.is_empty() { "(empty)".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "(empty)".to_owned()
+    } else {
+        parts.join(between)
+    }
 }
 
 /// A stranger's text without what steers terminals, at most 200 characters.
-pub(crate) fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() || is_direction(c) { '\u{fffd}' } else { c })
         .take(200)

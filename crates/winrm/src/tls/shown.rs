@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::x509::{X509NameRef, X509Ref};
+use openssl::x509::X509Ref;
+use winrm_auth::certificate::{name_joined, printable};
 
 /// What a certificate says of itself. All of it is a stranger's text, with control characters taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub struct ShownCertificate {
 impl ShownCertificate {
     pub(super) fn of(certificate: &X509Ref) -> Self {
         Self {
-            subject: name_text(certificate.subject_name()),
-            issuer: name_text(certificate.issuer_name()),
+            subject: name_joined(certificate.subject_name(), " "),
+            issuer: name_joined(certificate.issuer_name(), " "),
             not_before: certificate.not_before().to_string(),
             not_after: certificate.not_after().to_string(),
             names: names_of(certificate),
@@ -74,18 +75,6 @@ fn hexadecimal(bytes: [u8; 32]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn name_text(name: &X509NameRef) -> String {
-    let parts: Vec<String> = name
-        .entries()
-        .map(|entry| {
-            let key = entry.object().nid().short_name().unwrap_or("?");
-            let value = entry.data().to_string().unwrap_or_default();
-            format!("{key}={}", printable(&value))
-        })
-        .collect();
-    if parts.is_empty() { "(empty)".to_owned() } else { parts.join(" ") }
-}
-
 fn names_of(certificate: &X509Ref) -> Vec<String> {
     let mut names = Vec::new();
     for name in certificate.subject_alt_names().iter().flatten() {
@@ -109,12 +98,4 @@ fn names_of(certificate: &X509Ref) -> Vec<String> {
     }
     names.truncate(20);
     names
-}
-
-/// What a certificate holds is a stranger's text: nothing in it may steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .take(200)
-        .collect()
 }
