@@ -1,21 +1,17 @@
 """pypsrp's WinRS as a client of our service, with NTLM, Kerberos and SPNEGO: encrypted over http, bound to the channel over https."""
 
-import hashlib
 import os
 import warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError
+from pypsrp.exceptions import AuthenticationError, WinRMTransportError
 from pypsrp.negotiate import HTTPNegotiateAuth
-from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
 
 from cases import Cases, expect, expect_error
+from encrypted_pypsrp import encrypted, run
 from sealed_cases import address, arguments, by_name
-
-NOT_AN_ID = "11111111-2222-3333-4444-555555555555"
-NO_SUCH_SHELL_OR_COMMAND = 2150858843
 
 warnings.simplefilter("ignore")
 args = arguments()
@@ -30,22 +26,6 @@ def connect(auth, url=args.url, principal=False, **options):
         credentials = {"username": args.principal, "password": args.principal_password}
     options = {"encryption": "auto" if ssl else "always", "no_proxy": True, **credentials, **options}
     return WSMan(host, port=port, ssl=ssl, path="wsman", auth=auth, negotiate_service="HTTP", **options)
-
-
-def invoke(shell, line, stdin=None):
-    process = Process(shell, line)
-    process.begin_invoke()
-    for number, piece in enumerate(stdin or [], 1):
-        process.send(piece, end=number == len(stdin))
-    process.end_invoke()
-    process.signal(SignalCode.CTRL_C)
-    return process.stdout, process.stderr, process.rc
-
-
-def run(wsman, line, stdin=None):
-    """Runs one command in its own shell."""
-    with WinRS(wsman) as shell:
-        return invoke(shell, line, stdin)
 
 
 def certificate_hash(file):
@@ -66,37 +46,7 @@ for auth, principal in WAYS:
     def client(url=args.url, **options):
         return connect(auth, url, principal, **options)
 
-    @cases.case(f"{way}: output, standard error, exit code")
-    def _():
-        expect(run(client(), "echo out; echo err >&2; exit 7"), (b"out\n", b"err\n", 7))
-
-    @cases.case(f"{way}: bodies of many lengths")
-    def _():
-        with WinRS(client()) as shell:
-            for length in range(1, 35):
-                expect(invoke(shell, f"printf %0{length}d 7"), (b"7".rjust(length, b"0"), b"", 0))
-
-    @cases.case(f"{way}: 1 MB of output")
-    def _():
-        wanted = b"".join(b"%d\n" % number for number in range(1, 160_001))
-        expect(run(client(), "seq 1 160000"), (wanted, b"", 0))
-
-    @cases.case(f"{way}: 300 kB of standard input")
-    def _():
-        pieces = [os.urandom(100_000) for _ in range(3)]
-        wanted = hashlib.sha256(b"".join(pieces)).hexdigest()
-        expect(run(client(), "sha256sum", stdin=pieces), (f"{wanted}  -\n".encode(), b"", 0))
-
-    @cases.case(f"{way}: a fault is encrypted too, and the connection goes on")
-    def _():
-        with WinRS(client()) as shell:
-            process = Process(shell, "cat")
-            process.begin_invoke()
-            known, process.id = process.id, NOT_AN_ID
-            expect(expect_error(process.poll_invoke, WSManFaultError).code, NO_SUCH_SHELL_OR_COMMAND)
-            process.id = known
-            process.signal(SignalCode.CTRL_C)
-            expect(invoke(shell, "echo after"), (b"after\n", b"", 0))
+    encrypted(cases, way, client, args, 160_000, 100_000)
 
     @cases.case(f"{way}: clear text over http is refused, and nothing is run")
     def _():
@@ -108,11 +58,6 @@ for auth, principal in WAYS:
     def _():
         wsman = client(args.strict_url, cert_validation=args.strict_certificate)
         expect(run(wsman, "echo bound; exit 9"), (b"bound\n", b"", 9))
-
-    @cases.case(f"{way}: https, encrypted inside as well")
-    def _():
-        wsman = client(args.tls_url, cert_validation=args.certificate, encryption="always")
-        expect(run(wsman, "echo twice; exit 9"), (b"twice\n", b"", 9))
 
     @cases.case(f"{way}: https without the binding that is required")
     def _():

@@ -3,10 +3,11 @@
 //! The service and the floor's server are processes of their own, so that the CPU time of this process is the client's.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod served;
+
 use std::convert::Infallible;
-use std::error::Error;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustix::time::{ClockId, clock_gettime};
+use served::{Outcome, Served};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use winrm::{Client, Credentials, Encryption, Secret, Transport};
@@ -24,8 +26,6 @@ use winrm_proto::shell::{
     ReceiveResponse, Signal, SignalRequest, SignalResponse, State, StreamData,
 };
 use winrm_proto::{RequestHeader, ResponseHeader};
-
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const FLOOR: &str = "WINRM_BENCH_FLOOR";
 const PASSWORD: &str = "benchmark";
@@ -44,21 +44,8 @@ fn main() -> Outcome {
 
 async fn measure() -> Outcome {
     let folder = tempfile::tempdir()?;
-    let password = folder.path().join("pw");
-    std::fs::write(&password, PASSWORD)?;
-    let service = Served::start(
-        Command::new(env!("CARGO_BIN_EXE_winrm"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--user",
-                "bench",
-                "--allow-unencrypted",
-                "--password-file",
-            ])
-            .arg(&password),
-    )?;
+    std::fs::write(folder.path().join("pw"), PASSWORD)?;
+    let service = Served::service(folder.path())?;
     let floor = Served::start(Command::new(std::env::current_exe()?).env(FLOOR, "1"))?;
     let client = Client::builder(&service.url)
         .credentials(Credentials::parse("bench", Secret::new(PASSWORD))?)
@@ -219,35 +206,6 @@ fn peak_megabytes(process: &str) -> Outcome<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .ok_or("no peak in the process's status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1024)
-}
-
-/// A server in a process of its own, ended when dropped.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(command: &mut Command) -> Outcome<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        let url = line
-            .trim()
-            .strip_prefix("listening ")
-            .ok_or_else(|| format!("the server said {line:?}"))?;
-        Ok(Self {
-            url: url.to_owned(),
-            child,
-        })
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The sizes of a command's requests and answers, headers of HTTP left out.

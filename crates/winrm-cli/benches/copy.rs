@@ -2,14 +2,15 @@
 //! real PowerShell (`WINRM_PWSH`, or `pwsh` on `PATH`).
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::error::Error;
+mod served;
+
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+use served::{Outcome, Served};
 
 const LARGE: u64 = 1_000_000_000;
 /// What Ansible is given: its rate doesn't depend on the size, and patience ends.
@@ -19,7 +20,7 @@ fn main() -> Outcome {
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
     fs::write(at("pw"), "benchmark\n")?;
-    let service = Served::start(folder.path(), &at("pw"))?;
+    let service = Served::service(folder.path())?;
     let copy = |verb: &str, flags: &[&str], from: &str, to: &str| -> Outcome<(f64, u64)> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
         command.args([verb, "--user", "bench", "--connection-password-file", &at("pw")]);
@@ -110,47 +111,4 @@ fn timed(mut command: Command) -> Outcome<(f64, u64)> {
         return Err(format!("{command:?} failed").into());
     }
     Ok((begin.elapsed().as_secs_f64(), peak / 1_024))
-}
-
-/// The service, ended when dropped.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(folder: &Path, password: &str) -> Outcome<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_winrm"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--user",
-                "bench",
-                "--allow-unencrypted",
-                "--password-file",
-                password,
-            ])
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        let url = line
-            .trim()
-            .strip_prefix("listening ")
-            .ok_or_else(|| format!("the service said {line:?}"))?;
-        Ok(Self {
-            url: url.to_owned(),
-            child,
-        })
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -25,43 +25,23 @@ Lines in, and what is answered (bytes are base64, none is -):
 The first line out is "ready". Any failure is answered by: error TEXT
 """
 
-import base64
 import datetime
-import os
 import ssl
 import sys
 import tempfile
 import warnings
 
+import conversation
 import spnego
 import spnego._credssp
 import spnego.tls
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pypsrp.encryption import WinRMEncryption
 
 
 # TLS 1.0 is old: that is why it is tried.
 warnings.simplefilter("ignore")
-
-
-def decode(text):
-    return None if text == "-" else base64.b64decode(text)
-
-
-def encode(data):
-    return base64.b64encode(data).decode() if data else "-"
-
-
-def credential_file(user, password):
-    """pyspnego reads the acceptor's users from this file."""
-    domain, _, name = user.rpartition("\\")
-    handle = tempfile.NamedTemporaryFile("w", suffix=".users")
-    handle.write(f"{domain}:{name}:{password}\n")
-    handle.flush()
-    os.environ["NTLM_USER_FILE"] = handle.name
-    return handle
 
 
 def elliptic_certificate():
@@ -121,24 +101,10 @@ def make(role, inner, version, minimum, tls, ciphers, key, user, password, host)
     return spnego.client(user, password, **arguments)
 
 
+CREDSSP = "application/HTTP-CredSSP-session-encrypted"
+
+
 def answer(peer, command, *arguments):
-    if command == "step":
-        token = peer.step(decode(arguments[0]))
-        return f"token {encode(token)} {int(peer.complete)}"
-    if command == "wrap":
-        wrapped = peer.wrap_winrm(decode(arguments[0]) or b"")
-        return f"wrapped {encode(wrapped.header)} {encode(wrapped.data)}"
-    if command == "unwrap":
-        return f"plain {encode(peer.unwrap_winrm(decode(arguments[0]) or b'', decode(arguments[1]) or b''))}"
-    if command == "seal":
-        kind, body = WinRMEncryption(peer, WinRMEncryption.CREDSSP).wrap_message(decode(arguments[0]))
-        kind += f';protocol="{WinRMEncryption.CREDSSP}";boundary="Encrypted Boundary"'
-        return f"sealed {encode(kind.encode())} {encode(body)}"
-    if command == "open":
-        opened = WinRMEncryption(peer, WinRMEncryption.CREDSSP).unwrap_message(decode(arguments[0]), "Encrypted Boundary")
-        return f"plain {encode(opened)}"
-    if command == "peer":
-        return f"peer {peer.client_principal}"
     if command == "suite":
         name, version, _ = peer.get_extra_info("ssl_object").cipher()
         return f"suite {peer.get_extra_info('ssl_object').version()} {name}"
@@ -147,20 +113,14 @@ def answer(peer, command, *arguments):
     if command == "credentials":
         given = peer.get_extra_info("client_credential")
         return f"credentials {given.domain_name or '-'} {given.username} {given.password}"
-    raise ValueError(f"unknown command {command}")
+    return conversation.answer(peer, CREDSSP, command, *arguments)
 
 
 def main():
     user, password = sys.argv[8:10]
-    users = credential_file(user, password) if sys.argv[1] == "accept" else None
+    users = conversation.credential_file(user, password) if sys.argv[1] == "accept" else None
     peer = make(*sys.argv[1:])
-    print("ready", flush=True)
-    for line in sys.stdin:
-        try:
-            reply = answer(peer, *line.split())
-        except Exception as error:  # whatever a peer raises is for the test to judge
-            reply = f"error {type(error).__name__} {' '.join(str(error).split())}"
-        print(reply, flush=True)
+    conversation.converse(lambda *line: answer(peer, *line))
     del users
 
 

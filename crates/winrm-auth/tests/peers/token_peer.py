@@ -19,31 +19,11 @@ The first line out is "ready", or "missing" where there is no such provider.
 Any failure is answered by: error TEXT
 """
 
-import base64
-import os
 import sys
-import tempfile
 
+import conversation
 import spnego
 from spnego.channel_bindings import GssChannelBindings
-
-
-def decode(text):
-    return None if text == "-" else base64.b64decode(text)
-
-
-def encode(data):
-    return base64.b64encode(data).decode() if data else "-"
-
-
-def credential_file(user, password):
-    """Both pyspnego and gss-ntlmssp read the acceptor's users from this file."""
-    domain, _, name = user.rpartition("\\")
-    handle = tempfile.NamedTemporaryFile("w", suffix=".users")
-    handle.write(f"{domain}:{name}:{password}\n")
-    handle.flush()
-    os.environ["NTLM_USER_FILE"] = handle.name
-    return handle
 
 
 def pyspnego_context(role, protocol, user, password, binding):
@@ -136,35 +116,9 @@ def context(role, protocol, provider, user, password, binding):
 SPNEGO = "application/HTTP-SPNEGO-session-encrypted"
 
 
-def body_encryption(peer):
-    from pypsrp.encryption import WinRMEncryption
-
-    return WinRMEncryption(peer, SPNEGO)
-
-
-def answer(peer, command, *arguments):
-    if command == "step":
-        token = peer.step(decode(arguments[0]))
-        return f"token {encode(token)} {int(peer.complete)}"
-    if command == "wrap":
-        wrapped = peer.wrap_winrm(decode(arguments[0]) or b"")
-        return f"wrapped {encode(wrapped.header)} {encode(wrapped.data)}"
-    if command == "unwrap":
-        return f"plain {encode(peer.unwrap_winrm(decode(arguments[0]), decode(arguments[1]) or b''))}"
-    if command == "seal":
-        kind, body = body_encryption(peer).wrap_message(decode(arguments[0]) or b"")
-        kind += f';protocol="{SPNEGO}";boundary="Encrypted Boundary"'
-        return f"sealed {encode(kind.encode())} {encode(body)}"
-    if command == "open":
-        return f"plain {encode(body_encryption(peer).unwrap_message(decode(arguments[0]), 'Encrypted Boundary'))}"
-    if command == "peer":
-        return f"peer {peer.client_principal}"
-    raise ValueError(f"unknown command {command}")
-
-
 def main():
     role, protocol, provider, user, password, binding = sys.argv[1:]
-    users = credential_file(user, password) if role == "accept" else None
+    users = conversation.credential_file(user, password) if role == "accept" else None
     try:
         peer = context(role, protocol, provider, user, password, binding)
     except Missing:
@@ -173,13 +127,7 @@ def main():
     except Exception as error:  # whatever a peer raises is for the test to judge
         print("error", type(error).__name__, " ".join(str(error).split()), flush=True)
         return
-    print("ready", flush=True)
-    for line in sys.stdin:
-        try:
-            reply = answer(peer, *line.split())
-        except Exception as error:
-            reply = f"error {type(error).__name__} {' '.join(str(error).split())}"
-        print(reply, flush=True)
+    conversation.converse(lambda *line: conversation.answer(peer, SPNEGO, *line))
     del users
 
 
