@@ -6,206 +6,23 @@
     reason = "what the support modules run into is the test's failure, and what they print is the test's output"
 )]
 
+#[path = "support/site.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod site;
 #[expect(dead_code, reason = "other tests use all of it")]
 mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use site::{Ended, Site, bad_host, each, ended, port, silent_host, statuses, sub};
 use support::peer;
 use support::service::{self, PASSWORD, Service, USER};
-
-/// How long anything may take before a test gives it up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Hosts, an inventory of them, and a place for records.
-struct Site {
-    folder: PathBuf,
-    service: Service,
-    lines: Vec<String>,
-}
-
-impl Site {
-    fn new(name: &str) -> Self {
-        let folder = service::folder(&format!("fleet-{name}"));
-        let service = Service::start(&sub(&folder, "good"), &[]);
-        Self {
-            folder,
-            service,
-            lines: Vec::new(),
-        }
-    }
-
-    /// So many hosts that work, `web1` and on.
-    fn with_good(mut self, count: usize) -> Self {
-        let port = port(&self.service.url);
-        for number in 1..=count {
-            self.lines.push(format!("web{number} ansible_port={port}"));
-        }
-        self
-    }
-
-    fn add(&mut self, host: &str, variables: &str) {
-        self.lines.push(format!("{host} {variables}"));
-    }
-
-    /// The inventory's path.
-    fn inventory(&self) -> String {
-        let password = PASSWORD.replace('\\', "\\\\").replace('"', "\\\"");
-        let text = format!(
-            "[fleet]\n{}\n[fleet:vars]\nansible_host=127.0.0.1\nansible_connection=winrm\nansible_user={USER}\n\
-             ansible_password=\"{password}\"\nansible_winrm_transport=ntlm\nansible_winrm_scheme=http\n\
-             ansible_winrm_message_encryption=always\n",
-            self.lines.join("\n")
-        );
-        let file = self.folder.join("hosts.ini");
-        fs::write(&file, text).unwrap();
-        file.display().to_string()
-    }
-
-    /// `winrm VERB -i INVENTORY`, with short time-outs for hosts that keep silent.
-    fn command(&self, verb: &str) -> Command {
-        let mut command = self.bare();
-        command.arg(verb).args(["-i", &self.inventory()]);
-        command.args(["--operation-timeout", "2", "--read-timeout", "3", "--connect-timeout", "3"]);
-        command
-    }
-
-    fn bare(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
-        command
-            .env("XDG_STATE_HOME", self.folder.join("state"))
-            .env_remove("WINRM_PASSWORD")
-            .current_dir(&self.folder)
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs a command on the hosts that `args` name.
-    fn run(&self, args: &[&str]) -> Ended {
-        ended(self.command("run").args(args))
-    }
-
-    /// The newest record.
-    fn record(&self) -> PathBuf {
-        let mut files: Vec<PathBuf> = fs::read_dir(self.folder.join("state/winrm/runs"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        files.sort();
-        files.pop().unwrap()
-    }
-}
-
-fn sub(folder: &Path, name: &str) -> PathBuf {
-    let folder = folder.join(name);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn port(url: &str) -> &str {
-    url.rsplit(':').next().unwrap().trim_end_matches("/wsman")
-}
-
-#[derive(Debug)]
-struct Ended {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    fn new(output: Output) -> Self {
-        Self {
-            status: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn with_status(self, status: i32) -> Self {
-        assert_eq!(self.status, status, "{self:#?}");
-        self
-    }
-
-    /// The last line of standard error without the time.
-    fn counts(&self) -> &str {
-        let line = self.stderr.lines().last().unwrap_or_default();
-        line.rsplit_once("; ").map_or(line, |(counts, _)| counts)
-    }
-
-    /// Lines of JSON by their hosts.
-    fn hosts(&self) -> BTreeMap<String, Value> {
-        by_host(&self.stdout)
-    }
-}
-
-fn by_host(lines: &str) -> BTreeMap<String, Value> {
-    let values = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    values
-        .filter_map(|value| Some((value.get("host")?.as_str()?.to_owned(), value)))
-        .collect()
-}
-
-/// What stands there for each host.
-fn each<'a>(hosts: &'a BTreeMap<String, Value>, name: &str) -> Vec<(&'a str, &'a Value)> {
-    hosts.iter().map(|(host, value)| (host.as_str(), &value[name])).collect()
-}
-
-fn statuses(hosts: &BTreeMap<String, Value>) -> Vec<(&str, &str)> {
-    each(hosts, "status")
-        .into_iter()
-        .map(|(host, status)| (host, status.as_str().unwrap()))
-        .collect()
-}
-
-fn ended(command: &mut Command) -> Ended {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    finish(child)
-}
-
-fn finish(child: Child) -> Ended {
-    let id = child.id();
-    let (done, wait) = std::sync::mpsc::channel::<()>();
-    let guard = std::thread::spawn(move || {
-        if wait.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            signal(id, "KILL");
-        }
-    });
-    let output = child.wait_with_output().unwrap();
-    drop(done);
-    guard.join().unwrap();
-    Ended::new(output)
-}
-
-fn signal(id: u32, name: &str) {
-    drop(Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status());
-}
-
-/// Serves connections by hand; gives the port.
-fn bad_host(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let serve = std::sync::Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let serve = std::sync::Arc::clone(&serve);
-            std::thread::spawn(move || serve(stream.unwrap()));
-        }
-    });
-    port
-}
-
-fn silent_host() -> u16 {
-    bad_host(|mut stream| while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {})
-}
 
 #[test]
 fn each_host_has_its_block_and_a_last_line_counts() {
@@ -570,105 +387,6 @@ fn batches_follow_each_other_and_failures_end_the_run() {
     assert_eq!(failed.stdout.lines().count(), 6, "what was not begun is not done");
 }
 
-/// Starts a run whose commands tell by a file that they have begun, and gives it when `count` of them have. They tell it a moment
-/// later, so that this side knows it too: a command that is only being started is given up by Ctrl-C, not signalled.
-fn begun(site: &Site, args: &[&str], command: &str, count: usize) -> Child {
-    let child = site
-        .command("run")
-        .args(args)
-        .args(["--", command])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let file = site.folder.join("begun");
-    let started = Instant::now();
-    while fs::read_to_string(&file).unwrap_or_default().lines().count() < count {
-        assert!(started.elapsed() < PATIENCE, "the commands don't begin");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child
-}
-
-fn waiting(site: &Site, then: &str) -> String {
-    format!(
-        "trap '{then}' INT; echo out; sleep 0.5; echo x >> {}; sleep 60 & wait; sleep 60 & wait; sleep 60",
-        site.folder.join("begun").display()
-    )
-}
-
-#[test]
-fn ctrl_c_once_reaches_the_commands() {
-    let site = Site::new("interrupt").with_good(5);
-    let child = begun(
-        &site,
-        &["all", "-f", "2", "--format", "jsonl"],
-        &waiting(&site, "echo stopped; exit 9"),
-        2,
-    );
-    signal(child.id(), "INT");
-    let run = finish(child).with_status(130);
-    assert_eq!(run.counts(), "5 hosts: 0 ok, 2 failed, 0 unreachable, 3 not started");
-    assert!(
-        run.stderr.contains("the commands on 2 hosts were sent Ctrl-C; again to end now"),
-        "{}",
-        run.stderr
-    );
-    let hosts = run.hosts();
-    assert_eq!(
-        (&hosts["web1"]["rc"], &hosts["web1"]["stdout"]),
-        (&9.into(), &"out\nstopped\n".into())
-    );
-    let record = by_host(&fs::read_to_string(site.record()).unwrap());
-    assert_eq!(record, hosts);
-}
-
-#[test]
-fn ctrl_c_twice_ends_now() {
-    let mut site = Site::new("abort").with_good(2);
-    site.add("silent", &format!("ansible_port={}", silent_host()));
-    let child = begun(&site, &["all"], &waiting(&site, ""), 2);
-    signal(child.id(), "INT");
-    // The first one has to be taken before the second is sent.
-    let mut child = child;
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("again to end now")));
-    signal(child.id(), "INT");
-    finish(child).with_status(130);
-    let record = by_host(&fs::read_to_string(site.record()).unwrap());
-    assert_eq!(
-        statuses(&record),
-        [("silent", "cancelled"), ("web1", "cancelled"), ("web2", "cancelled")]
-    );
-    assert_eq!(
-        (&record["web1"]["may_have_run"], &record["web1"]["stdout"]),
-        (&"yes".into(), &"out\n".into())
-    );
-}
-
-#[test]
-fn a_run_goes_on_when_the_terminal_or_the_reader_goes_away() {
-    let site = Site::new("gone").with_good(3);
-    let command = format!("echo x >> {}; sleep 0.5; seq 20000", site.folder.join("begun").display());
-    let mut child = begun(&site, &["all", "-f", "1"], &command, 1);
-    // Nobody reads any more.
-    drop(child.stdout.take());
-    signal(child.id(), "HUP");
-    let run = finish(child).with_status(0);
-    assert_eq!(run.counts(), "3 hosts: 3 ok, 0 failed, 0 unreachable");
-    let record = by_host(&fs::read_to_string(site.record()).unwrap());
-    let lengths: Vec<usize> = record.values().map(|host| host["stdout"].as_str().unwrap().len()).collect();
-    assert_eq!(lengths, [108_894; 3]);
-}
-
-#[test]
-fn sigterm_is_as_ctrl_c() {
-    let site = Site::new("term").with_good(1);
-    let child = begun(&site, &["all", "--format", "jsonl"], &waiting(&site, "exit 9"), 1);
-    signal(child.id(), "TERM");
-    assert_eq!(finish(child).with_status(143).hosts()["web1"]["rc"], 9);
-}
-
 #[test]
 fn input_is_given_to_each() {
     let site = Site::new("input").with_good(2);
@@ -824,47 +542,6 @@ fn ping_tells_who_answers() {
     let ping = ended(site.command("ping").args(["web*", "--format", "json"])).with_status(0);
     let document: Value = serde_json::from_str(&ping.stdout).unwrap();
     assert!(document["hosts"][0]["ping"]["round_trip_ms"].is_number(), "{document}");
-}
-
-/// A terminal, by script(1): the password is asked for once, and progress shows.
-#[test]
-fn a_terminal_sees_progress_and_is_asked_once() {
-    if Command::new("script").arg("--version").output().is_err() {
-        println!("left out: there is no script(1)");
-        return;
-    }
-    let site = Site::new("terminal").with_good(4);
-    let inventory = site.inventory();
-    let line = format!(
-        "{} run -k -i {inventory} all -f 2 -- 'sleep 0.5; echo done'",
-        env!("CARGO_BIN_EXE_winrm")
-    );
-    let mut command = Command::new("script");
-    command
-        .args(["-qec", &line, "/dev/null"])
-        .env("XDG_STATE_HOME", site.folder.join("state"))
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // The prompt empties what was typed before it.
-    let typist = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(700));
-        writeln!(stdin, "{PASSWORD}").unwrap();
-        stdin
-    });
-    let run = finish(child).with_status(0);
-    drop(typist.join().unwrap());
-    assert_eq!(run.stdout.matches("Password").count(), 1, "{run:?}");
-    assert!(
-        run.stdout
-            .contains("\r\x1b[2K0/4 done, 0 failed, 0 unreachable, 2 running, 0:00: web1, web2"),
-        "{run:?}"
-    );
-    assert_eq!(run.stdout.matches("| rc=0 >>").count(), 4, "{run:?}");
-    assert!(!run.stdout.contains("\x1b[3") && !run.stdout.contains(PASSWORD), "{run:?}");
 }
 
 #[test]

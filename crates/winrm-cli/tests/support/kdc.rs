@@ -99,3 +99,9 @@ impl Drop for Kdc {
         drop(Command::new(&self.script).arg("stop").arg(&self.folder).status());
     }
 }
+
+/// Whether a service's log has someone who authenticated with this mechanism.
+pub(crate) fn authenticated(log: &str, mechanism: &str) -> bool {
+    let mechanism = format!("mechanism={mechanism}");
+    log.lines().any(|line| line.contains("authenticated") && line.contains(&mechanism))
+}
