@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use winrm::{Client, Endpoint, ErrorKind, Kerberos, Secret};
+use winrm::{Client, Endpoint, Kerberos, Secret};
 use winrm_fleet::settings::{Defaults, Flags, Key, Method, Way};
 use winrm_fleet::{Origin, Settings, SettingsError, Templar, Value, Variables, Vault};
 
@@ -46,14 +46,17 @@ pub(crate) struct Connected {
 /// A client for the target that was typed. `needs_user`: whether there is nothing to do without one. Where several transports are to be
 /// tried, each is tried until the host takes one.
 pub(crate) async fn client(target: &str, arguments: &ConnectionArguments, needs_user: bool) -> Result<Connected, Failure> {
-    let mut flags = flags(arguments)?;
+    connect(typed(target, flags(arguments)?)?, arguments, needs_user).await
+}
+
+/// The settings of a host that was typed.
+pub(crate) fn typed(target: &str, mut flags: Flags) -> Result<Settings, Failure> {
     let (endpoint, user) =
         Endpoint::parse(target).map_err(|error| Failure::configuration(format!("the target {target:?}")).because(error))?;
     flags.set_target(target, &endpoint, user.as_deref());
     let flags = flags.with_defaults(Defaults::Program);
     let nothing = Templar::new(Variables::new(), Vault::new());
-    let settings = Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?;
-    connect(settings, arguments, needs_user).await
+    Ok(Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?)
 }
 
 /// A client for a host with these settings.
@@ -68,7 +71,7 @@ pub(crate) async fn connect(mut settings: Settings, arguments: &ConnectionArgume
         )?),
         None => None,
     };
-    if let Some(proxy) = settings.proxy().filter(|proxy| proxy.user().is_some() && !proxy.has_password()) {
+    if let Some(proxy) = settings.asks_password_of_proxy() {
         let password = proxy::password(proxy, &arguments.proxy)?;
         settings.set_proxy_password(password);
     }
@@ -98,7 +101,7 @@ async fn first_taken(mut ways: Vec<Way>, has_user: bool) -> Result<Way, Failure>
         };
         match outcome {
             Ok(()) => return Ok(way),
-            Err(error) if Way::goes_on_after(&error) || error.kind() == ErrorKind::Configuration => {
+            Err(error) if Way::goes_on_after(&error) => {
                 printer::note(&format!("winrm: {} failed, going on to the next transport: {error}", way.transport));
             }
             Err(error) => return Err(error.into()),

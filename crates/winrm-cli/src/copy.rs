@@ -1,5 +1,6 @@
 //! `winrm put` and `winrm get`.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use winrm::{Client, CopyEvent, CopySummary, FileOutcome, FileReport};
-use winrm_fleet::Host;
+use winrm_fleet::{Host, Trouble};
 
 use crate::args::{ConnectionArguments, CopyArguments, Format, GetArguments, PutArguments};
 use crate::bars::{Bars, HostBars, human};
@@ -31,7 +32,7 @@ macro_rules! configure {
             .streams(arguments.streams.into())
             .engine(&arguments.engine);
         if arguments.backup {
-            copy = copy.backup(backup_suffix());
+            copy = copy.backup(backup_suffix(SystemTime::now()));
         }
         if let Some(rate) = arguments.limit_rate {
             copy = copy.limit_rate(rate);
@@ -139,16 +140,26 @@ fn host_folder(host: &str) -> String {
 
 type Copying = Pin<Box<dyn Future<Output = Result<CopySummary, winrm::Error>> + Send>>;
 
+/// What came of one host among many.
+enum Ended {
+    /// There is no client of it.
+    NotReached(Trouble),
+    /// The arguments can't be used.
+    NotBegun(Failure),
+    Copied(Result<CopySummary, winrm::Error>),
+}
+
 /// Copies to or from many hosts, a number of them at once.
 async fn many(
     hosts: &Hosts,
     copy: &CopyArguments,
-    begin: impl Fn(&Client, Option<&str>, Arc<Watch>) -> Result<Copying, Failure>,
+    begin: impl Fn(&Client, Option<&str>, Arc<Watch>) -> Result<Copying, Failure> + Send + Sync + 'static,
 ) -> Result<ExitCode, Failure> {
     if hosts.all().is_empty() {
         printer::note("winrm: no hosts");
         return Ok(ExitCode::SUCCESS);
     }
+    let begin = Arc::new(begin);
     let signals = Signals::new()?;
     let bars = HostBars::new(copy.format == Format::Text && !copy.dry_run, hosts.all().len());
     let (mut waiting, mut running) = (hosts.all().iter().enumerate(), tokio::task::JoinSet::new());
@@ -157,25 +168,11 @@ async fn many(
         while running.len() < usize::from(copy.forks)
             && let Some((number, host)) = waiting.next()
         {
-            let name = host.name().to_owned();
-            let watch = Arc::new(Watch::of_host(copy, &name, bars.host(&name)));
-            let client = match connect(host).await {
-                Ok(client) => client,
-                Err(failure) => {
-                    watch.clear();
-                    unreachable += 1;
-                    watch.say_failed(failure);
-                    continue;
-                }
-            };
-            for warning in hosts.warnings() {
-                printer::warning(&warning);
-            }
-            let copying = begin(&client, Some(&name), Arc::clone(&watch))?;
+            let (host, begin) = (host.clone(), Arc::clone(&begin));
+            let watch = Arc::new(Watch::of_host(copy, host.name(), bars.host(host.name())));
             running.spawn(async move {
-                let outcome = copying.await;
-                client.close().await;
-                (number, client, watch, outcome)
+                let ended = one_of_many(&host, &*begin, &watch).await;
+                (number, host, watch, ended)
             });
         }
         let next = tokio::select! {
@@ -192,11 +189,26 @@ async fn many(
             }
         };
         let Some(next) = next else { break };
-        let (number, client, watch, outcome) =
-            next.map_err(|error| Failure::new(Status::Failed, "a copy has ended early").because(error))?;
+        let (number, host, watch, outcome) = next.map_err(|error| Failure::new(Status::Failed, "a copy has ended early").because(error))?;
         watch.clear();
+        for warning in hosts.warnings() {
+            printer::warning(&warning);
+        }
+        let outcome = match outcome {
+            Ended::NotBegun(failure) => return Err(failure),
+            Ended::NotReached(trouble) => {
+                if copy.format == Format::Json {
+                    ended.push((number, watch.document(host.name(), Err(&trouble))));
+                }
+                unreachable += 1;
+                watch.say_failed(failure(&trouble));
+                continue;
+            }
+            Ended::Copied(outcome) => outcome,
+        };
         if copy.format == Format::Json {
-            ended.push((number, watch.document(&client, outcome.as_ref())));
+            let told = outcome.as_ref().map_err(|error| error as &dyn Display);
+            ended.push((number, watch.document(host.name(), told)));
         }
         match outcome {
             Ok(summary) => {
@@ -233,31 +245,30 @@ async fn many(
     })
 }
 
-/// The first client of a host that it takes. Where there is only one, it is not tried: what is done with it will show.
-async fn connect(host: &Host) -> Result<Client, Failure> {
-    let host = host.clone();
-    // Settings may need programs and files.
-    let attempts = tokio::task::spawn_blocking(move || host.attempts())
-        .await
-        .map_err(|error| Failure::configuration("a host's settings can't be read").because(error))?;
-    let mut attempts = attempts.map_err(|trouble| {
-        let failure = Failure::configuration(trouble.to_string());
-        match trouble.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
-    let last = attempts
-        .pop()
-        .ok_or_else(|| Failure::configuration("there is no transport to try"))?;
-    for attempt in attempts {
-        if let Ok(client) = attempt.client.build()
-            && client.ping().await.is_ok()
-        {
-            return Ok(client);
-        }
+async fn one_of_many(
+    host: &Host,
+    begin: &(impl Fn(&Client, Option<&str>, Arc<Watch>) -> Result<Copying, Failure> + Sync),
+    watch: &Arc<Watch>,
+) -> Ended {
+    let client = match host.connect().await {
+        Ok(client) => client,
+        Err(trouble) => return Ended::NotReached(trouble),
+    };
+    let copying = match begin(&client, Some(host.name()), Arc::clone(watch)) {
+        Ok(copying) => copying,
+        Err(failure) => return Ended::NotBegun(failure),
+    };
+    let outcome = copying.await;
+    client.close().await;
+    Ended::Copied(outcome)
+}
+
+fn failure(trouble: &Trouble) -> Failure {
+    let failure = Failure::configuration(trouble.to_string());
+    match trouble.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    Ok(last.client.build()?)
 }
 
 async fn run(
@@ -297,36 +308,10 @@ fn text(path: PathBuf) -> Result<String, Failure> {
 }
 
 /// `.20260131-235959.bak`, in UTC.
-fn backup_suffix() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!(".{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}.bak")
-}
-
-/// The date of a day counted from 1970.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let mut left = days;
-    let mut year = 1970;
-    loop {
-        let leap = year % 4 == 0 && year % 100 != 0 || year % 400 == 0;
-        let length = if leap { 366 } else { 365 };
-        if left >= length {
-            left -= length;
-            year += 1;
-            continue;
-        }
-        let months = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        for (month, length) in (1..).zip(months) {
-            if left < length {
-                return (year, month, left + 1);
-            }
-            left -= length;
-        }
-    }
+fn backup_suffix(now: SystemTime) -> String {
+    let time = humantime::format_rfc3339_seconds(now).to_string();
+    let digits = time.replace(['-', ':', 'Z'], "").replace('T', "-");
+    format!(".{digits}.bak")
 }
 
 /// Follows a copy.
@@ -473,7 +458,8 @@ impl Watch {
     fn conclude(&self, client: &Client, outcome: Result<CopySummary, winrm::Error>) -> Result<ExitCode, Failure> {
         let elapsed = self.begin.elapsed().as_secs_f64();
         if self.format == Format::Json {
-            let document = self.document(client, outcome.as_ref());
+            let told = outcome.as_ref().map_err(|error| error as &dyn Display);
+            let document = self.document(&client.endpoint().to_string(), told);
             if self.stdout_taken {
                 printer::note(&document.to_string());
             } else {
@@ -497,13 +483,13 @@ impl Watch {
     }
 
     /// All that is known of one host's copy.
-    fn document(&self, client: &Client, outcome: Result<&CopySummary, &winrm::Error>) -> serde_json::Value {
+    fn document(&self, host: &str, outcome: Result<&CopySummary, &dyn Display>) -> serde_json::Value {
         let elapsed = self.begin.elapsed().as_secs_f64();
         let files = std::mem::take(&mut self.state().files);
         let summary = outcome.ok();
         let count = |of: fn(&CopySummary) -> u64| summary.map(of);
         serde_json::json!({
-            "host": self.prefix.strip_suffix(": ").map_or_else(|| client.endpoint().to_string(), str::to_owned),
+            "host": host,
             "files": files,
             "copied": count(|summary| summary.copied),
             "bytes": count(|summary| summary.bytes),
@@ -553,12 +539,15 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn days_have_dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(20_779), (2026, 11, 22));
+    fn replaced_files_are_called_after_the_time() {
+        let after = |days: u64| backup_suffix(SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400 + 86_399));
+        assert_eq!(after(0), ".19700101-235959.bak");
+        assert_eq!(after(11_016), ".20000229-235959.bak");
+        assert_eq!(after(20_779), ".20261122-235959.bak");
     }
 }

@@ -431,6 +431,37 @@ fn many_hosts_of_which_one_is_dead() {
         counts.collect::<Vec<_>>(),
         [(Some("web1"), Some(1), Some(1)), (Some("web2"), Some(1), Some(1))]
     );
+    // A dead host is not tried by another transport, one that can't be used has its place in the report, and the others are done.
+    scene.file(
+        "odd.ini",
+        "odd ansible_host=127.0.0.1 ansible_connection=winrm ansible_winrm_transport=nonsense\n",
+    );
+    let ended = run(&[
+        "put",
+        "-i",
+        "odd.ini",
+        "--transport",
+        "ntlm,basic",
+        "--format",
+        "json",
+        "dead:web1",
+        "one.txt",
+        "in/",
+    ])
+    .fails(4, "dead: ");
+    let hosts: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout()).unwrap();
+    assert_eq!(
+        hosts.iter().map(|host| host["host"].as_str()).collect::<Vec<_>>(),
+        [Some("dead"), Some("web1")]
+    );
+    assert!(hosts[0]["error"].as_str().unwrap().contains("refuses connections") && hosts[1]["error"].is_null());
+    let ended = run(&["put", "-i", "odd.ini", "--format", "json", "odd:web1", "one.txt", "in/"]).fails(4, "odd: ");
+    let hosts: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout()).unwrap();
+    assert_eq!(
+        hosts.iter().map(|host| host["host"].as_str()).collect::<Vec<_>>(),
+        [Some("odd"), Some("web1")]
+    );
+    assert!(hosts[0]["error"].as_str().unwrap().contains("nonsense") && hosts[1]["error"].is_null());
 }
 
 #[test]

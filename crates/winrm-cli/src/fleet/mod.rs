@@ -202,7 +202,7 @@ impl Hosts {
 
     /// Whether a target is about several hosts, or one of an inventory.
     pub(crate) fn are_meant(target: &str, inventory: &InventoryArguments) -> bool {
-        !inventory.inventory.is_empty() || targets::are_several(target)
+        targets::is_inventory(inventory) || targets::are_several(target)
     }
 
     pub(crate) fn all(&self) -> &[Host] {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use winrm::{Endpoint, Kerberos, Secret};
-use winrm_fleet::settings::{Defaults, Flags};
-use winrm_fleet::{Attempt, Host, HostTemplates, Settings, Templar, Trouble, Variables, Vault};
+use winrm::{Kerberos, Secret};
+use winrm_fleet::settings::Flags;
+use winrm_fleet::{Attempt, Host, HostTemplates, Settings, Trouble};
 
 use crate::args::{ConnectionArguments, InventoryArguments};
 use crate::connection::{self, ManagedTickets};
@@ -77,7 +77,7 @@ struct Clients {
 impl Clients {
     fn attempts(&self, mut settings: Settings) -> Result<Vec<Attempt>, Trouble> {
         if let Some(password) = &self.proxy_password
-            && lacks_password(&settings)
+            && settings.asks_password_of_proxy().is_some()
         {
             settings.set_proxy_password(password.clone());
         }
@@ -148,7 +148,7 @@ impl Targets {
             .first()
             .ok_or_else(|| Failure::configuration(format!("{target:?} names no host")))?;
         let flags = connection::flags(connection)?;
-        let first = typed(first, &flags).ok();
+        let first = connection::typed(first, flags.clone()).ok();
         let tickets = ManagedTickets::default();
         let warnings = Warnings::default();
         let clients = Clients {
@@ -157,7 +157,7 @@ impl Targets {
             kerberos: tickets.kerberos(),
             warnings: warnings.clone(),
         };
-        let recipe = Arc::new(move |host: &str| clients.attempts(typed(host, &flags).map_err(trouble)?));
+        let recipe = Arc::new(move |host: &str| clients.attempts(connection::typed(host, flags.clone()).map_err(trouble)?));
         Ok(Self {
             hosts: names.into_iter().map(|name| Host::new(name, recipe.clone())).collect(),
             warnings,
@@ -204,17 +204,6 @@ impl Inventoried {
     }
 }
 
-/// The settings of a host that was typed.
-fn typed(target: &str, flags: &Flags) -> Result<Settings, Failure> {
-    let (endpoint, user) =
-        Endpoint::parse(target).map_err(|error| Failure::configuration(format!("the target {target:?}")).because(error))?;
-    let mut flags = flags.clone();
-    flags.set_target(target, &endpoint, user.as_deref());
-    let flags = flags.with_defaults(Defaults::Program);
-    let nothing = Templar::new(Variables::new(), Vault::new());
-    Ok(Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?)
-}
-
 /// Asks for the password that all hosts share, where the first of them needs one: before anything begins, and once.
 fn ask(first: Option<&Settings>) -> Result<Option<Secret>, Failure> {
     let Some(user) = first.and_then(Settings::asks_password_of) else {
@@ -233,16 +222,9 @@ fn trouble(failure: Failure) -> Trouble {
     }
 }
 
-/// Whether there is a proxy with a user of whom nobody has said the password.
-fn lacks_password(settings: &Settings) -> bool {
-    settings
-        .proxy()
-        .is_some_and(|proxy| proxy.user().is_some() && !proxy.has_password())
-}
-
 /// The same for the proxy's password.
 fn ask_for_proxy(first: Option<&Settings>, connection: &ConnectionArguments) -> Result<Option<Secret>, Failure> {
-    match first.filter(|settings| lacks_password(settings)).and_then(Settings::proxy) {
+    match first.and_then(Settings::asks_password_of_proxy) {
         Some(proxy) => proxy::password(proxy, &connection.proxy).map(Some),
         None => Ok(None),
     }

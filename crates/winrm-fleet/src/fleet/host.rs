@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use winrm::{ClientBuilder, Transport};
+use winrm::{Client, ClientBuilder, Transport};
 
 use super::result::Trouble;
 
@@ -32,6 +32,33 @@ impl Host {
     /// Whatever is wrong with the host's settings.
     pub fn attempts(&self) -> Result<Vec<Attempt>, Trouble> {
         self.recipe.attempts(&self.name)
+    }
+
+    /// A client by the first attempt that the host takes. The last one is not tried: what is done with it will show.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the host's settings, and what keeps an attempt from being tried that another transport can't help.
+    pub async fn connect(&self) -> Result<Client, Trouble> {
+        let host = self.clone();
+        // Templates and vaults take their time, and may run programs.
+        let attempts = tokio::task::spawn_blocking(move || host.attempts()).await;
+        let mut attempts = attempts.unwrap_or_else(|_| Err(Trouble::panicked()))?;
+        let last = attempts.pop().ok_or_else(|| Trouble::settings("no transport is left to try"))?;
+        let mut earlier = Vec::new();
+        for attempt in attempts {
+            let transport = attempt.transport;
+            let outcome = match attempt.client.build() {
+                Ok(client) => client.ping().await.map(|_| client),
+                Err(error) => Err(error),
+            };
+            match outcome.map_err(Trouble::from) {
+                Ok(client) => return Ok(client),
+                Err(trouble) if trouble.is_refusal() => earlier.push((transport, trouble)),
+                Err(trouble) => return Err(trouble.after(&earlier, transport)),
+            }
+        }
+        let transport = last.transport;
+        last.client.build().map_err(|error| Trouble::from(error).after(&earlier, transport))
     }
 }
 

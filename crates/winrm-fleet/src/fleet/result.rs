@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use winrm::{ErrorKind, MayHaveRun, Ping, Transport};
 
 use super::capture::Captured;
+use crate::settings::goes_on_after;
 
 /// What became of one host.
 #[derive(Debug)]
@@ -254,11 +255,7 @@ impl Trouble {
 
     /// Whether another transport may get further.
     pub(super) fn is_refusal(&self) -> bool {
-        let of_the_transport = matches!(
-            self.kind,
-            TroubleKind::Winrm(ErrorKind::Configuration | ErrorKind::Unauthorized | ErrorKind::Forbidden)
-        );
-        of_the_transport && self.may_have_run == MayHaveRun::No
+        matches!(self.kind, TroubleKind::Winrm(kind) if goes_on_after(kind, self.may_have_run))
     }
 }
 

@@ -1,7 +1,7 @@
 //! From settings to clients: one for each way to authenticate.
 
 use winrm::{
-    Client, ClientBuilder, CredSsp, Credentials, Encryption, ErrorKind, Kerberos, Kinit, MayHaveRun, Scheme, Secret, TicketSource,
+    Client, ClientBuilder, CredSsp, Credentials, Encryption, ErrorKind, Kerberos, Kinit, MayHaveRun, Proxy, Scheme, Secret, TicketSource,
     Transport,
 };
 
@@ -40,15 +40,26 @@ pub struct Way {
 }
 
 impl Way {
-    /// Whether the next way is to be tried after this error: the host refuses the credentials or the transport, or there is no ticket, and
-    /// nothing has run. A host that can't be reached is not reached by another transport either.
+    /// Whether the next way is to be tried after this error: the host refuses the credentials or the transport, there is no ticket, or the
+    /// way's own settings can't be used, and nothing has run. A host that can't be reached is not reached by another transport either.
     #[must_use]
     pub fn goes_on_after(error: &winrm::Error) -> bool {
-        error.kind() == ErrorKind::Unauthorized && error.may_have_run() == MayHaveRun::No
+        goes_on_after(error.kind(), error.may_have_run())
     }
 }
 
+/// See [`Way::goes_on_after`].
+pub(crate) fn goes_on_after(kind: ErrorKind, may_have_run: MayHaveRun) -> bool {
+    matches!(kind, ErrorKind::Configuration | ErrorKind::Unauthorized | ErrorKind::Forbidden) && may_have_run == MayHaveRun::No
+}
+
 impl Settings {
+    /// The proxy whose user's password has to be asked for before [`ways`](Self::ways): nobody has said it.
+    #[must_use]
+    pub fn asks_password_of_proxy(&self) -> Option<&Proxy> {
+        self.proxy().filter(|proxy| proxy.user().is_some() && !proxy.has_password())
+    }
+
     /// Who has to be asked for a password before [`ways`](Self::ways): nobody has said it, and it is needed.
     #[must_use]
     pub fn asks_password_of(&self) -> Option<&str> {

@@ -22,6 +22,7 @@ use convert::Converted;
 use key::{FOREIGN_PSRP, KNOWN, Known, OLD_NAMES};
 
 pub use client::Way;
+pub(crate) use client::goes_on_after;
 pub use error::{SettingsError, Warning};
 pub use explain::Explained;
 pub use flags::Flags;
