@@ -44,6 +44,7 @@ const PEERS: &[Package] = &[
     ),
     package("nginx-light", "TLS: a web server that asks for client certificates"),
     package("openssl", "certificates of tests"),
+    package("python3-samba", "security descriptors: Samba's reading and writing of SDDL"),
     package("squid", "proxies: one with users and ports"),
     package("tinyproxy", "proxies: a small one"),
     package("winrmcp", "copying files with the Go client"),

@@ -31,6 +31,7 @@ pub mod header;
 pub mod identify;
 pub mod ns;
 pub mod request;
+pub mod sddl;
 pub mod shell;
 pub mod transfer;
 pub mod xml;
