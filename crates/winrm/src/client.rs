@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use winrm_proto::config::Config;
 use winrm_proto::identify::IdentifyResponse;
-use winrm_proto::transfer::Config;
 
 use crate::builder::ClientBuilder;
 use crate::command::{Command, Place};
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::files::{Download, Upload};
 use crate::session::Session;
 use crate::shell::ShellBuilder;
+use crate::wsman::WsMan;
 
 /// How long [`Client::close`] waits at most.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -122,6 +123,24 @@ impl Client {
     /// When the host can't be reached or denies it: see [`ErrorKind`](crate::ErrorKind).
     pub async fn config(&self) -> Result<Config, Error> {
         self.0.config().await
+    }
+
+    /// The host's resources by WS-Management: its configuration, and the classes of WMI.
+    ///
+    /// ```no_run
+    /// # async fn example(client: winrm::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use winrm::Resource;
+    ///
+    /// let wsman = client.wsman();
+    /// let service = wsman.get(&Resource::parse("wmicimv2/Win32_Service?Name=W3SVC")?).await?;
+    /// println!("{}", service.text("State").unwrap_or_default());
+    /// wsman.set(&Resource::parse("winrm/config/service/auth")?, [("Basic", "true")]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn wsman(&self) -> WsMan {
+        WsMan::new(self.0.clone())
     }
 
     /// How many connections this client has made so far, those that have been closed included.

@@ -122,7 +122,7 @@ pub(crate) enum Credential {
 pub(crate) struct Operation<'a> {
     pub(crate) action: &'static str,
     /// "The host did not …".
-    pub(crate) purpose: &'static str,
+    pub(crate) purpose: &'a str,
     /// Whether the body stays out of logs.
     pub(crate) secret: bool,
     /// Becomes false as soon as the request may be on its way.
