@@ -57,9 +57,10 @@ const PYTHON: &[Package] = &[
     package("python3-venv", "the Python peers"),
 ];
 
-/// The packages that a build needs.
-pub(crate) fn for_building() -> Vec<Package> {
-    BUILD.to_vec()
+/// The packages that a build needs; Debian's Python is among them if `with_python`.
+pub(crate) fn for_building(with_python: bool) -> Vec<Package> {
+    let python = if with_python { PYTHON } else { &[] };
+    [BUILD, python].concat()
 }
 
 /// The packages that the tests need; Debian's Python is among them if `with_python`.
@@ -154,6 +155,6 @@ mod tests {
         let all = for_testing(true);
         let names: BTreeSet<&str> = all.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), all.len());
-        assert!(for_building().iter().all(|package| all.contains(package)));
+        assert!(for_building(true).iter().all(|package| all.contains(package)));
     }
 }

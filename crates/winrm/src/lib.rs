@@ -56,7 +56,7 @@ mod wsman;
 
 pub use builder::ClientBuilder;
 pub use child::{Child, ExitStatus, Output, Signal};
-pub use client::{Client, Identity, Ping};
+pub use client::{Client, Identity, Ping, Reply};
 pub use command::Command;
 pub use credssp::{CredSsp, CredSspMechanism};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
