@@ -19,6 +19,7 @@
 //! * [`Client::command`] runs one command in a shell of its own; [`Client::shell`] opens a shell for many.
 //! * [`Command::output`] collects, [`Command::spawn`] gives streams, [`Command::status`] only waits.
 //! * [`Client::powershell`] runs a PowerShell script: its errors, warnings and progress come as records, and its output as objects if wanted.
+//! * [`Client::reboot`] restarts the host, and knows by its boot time when it has.
 //! * [`Client::wsman`] reads and changes the host's resources: its configuration, and the classes of WMI.
 //! * Whatever is dropped before its end is ended on the host in the background; [`Client::close`] waits for that.
 //! * Nothing is sent twice where that could run a command twice: [`Error::may_have_run`] tells what is known.
@@ -45,6 +46,7 @@ mod pool;
 mod powershell;
 mod proxy;
 mod quote;
+mod restart;
 mod run;
 mod session;
 mod shell;
@@ -66,6 +68,7 @@ pub use files::{CopyEvent, CopySummary, Download, FailureCode, FileError, FileOu
 pub use kerberos::{Kerberos, TicketSource};
 pub use powershell::{Information, Objects, PowerShell, PowerShellChild, PowerShellOutput, Record, Records};
 pub use proxy::{NoProxy, Proxy, ProxyError};
+pub use restart::{BootTime, Reboot, RestartEvent, Restarted, Waiting};
 pub use shell::{Shell, ShellBuilder};
 pub use stdio::Stdio;
 pub use streams::{ChildStderr, ChildStdin, ChildStdout};
