@@ -6,8 +6,9 @@ import json
 import sys
 
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.plugins.loader import become_loader, connection_loader, init_plugin_loader
 from ansible import constants as C
+from ansible.module_utils.parsing.convert_bool import boolean
 from winrm.protocol import Protocol
 
 init_plugin_loader([])
@@ -23,6 +24,29 @@ def plugin(variables):
     connection.set_options(var_options=options)
     connection._build_winrm_kwargs()
     return connection
+
+
+def become(variables):
+    """What the method runas hands to its wrapper on the host."""
+    if not boolean(variables.get("ansible_become", False), strict=False):
+        return None
+    method = variables.get("ansible_become_method", "runas")
+    if method not in ("runas", "ansible.builtin.runas"):
+        raise ValueError("there is no %s on Windows" % method)
+    runas = become_loader.get(method)
+    names = C.config.get_plugin_vars("become", runas._load_name)
+    runas.set_options(var_options={name: variables[name] for name in names if name in variables})
+    _, said, secret = runas._build_powershell_wrapper_action()
+    if not said["BecomeUser"]:
+        raise ValueError("nobody")
+    flags = [flag for flag in said.get("LogonFlags", "WithProfile").split(", ") if flag]
+    return {
+        "account": said["BecomeUser"],
+        "password": secret.get("BecomePassword"),
+        "logon": said.get("LogonType", "Interactive"),
+        "profile": "WithProfile" in flags,
+        "network_only": "NetCredentialsOnly" in flags,
+    }
 
 
 def look(variables):
@@ -46,6 +70,7 @@ def look(variables):
         "kinit_cmd": connection._kinit_cmd,
         "kinit_args": connection.get_option("kinit_args"),
         "kinit_env_vars": connection.get_option("kinit_env_vars"),
+        "become": become(variables),
         "kwargs": {name: value for name, value in kwargs.items() if name not in ("username", "password")},
     }
 

@@ -3,11 +3,11 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use winrm::{Client, Endpoint, Kerberos, Secret};
+use winrm::{Client, Endpoint, Kerberos, RunAs, Secret};
 use winrm_fleet::settings::{Defaults, Flags, Key, Method, Way};
 use winrm_fleet::{Origin, Settings, SettingsError, Templar, Value, Variables, Vault};
 
-use crate::args::{ConnectionArguments, CredSspArguments, KerberosArguments, KinitMode, ProxyArguments, TlsArguments};
+use crate::args::{BecomeArguments, ConnectionArguments, CredSspArguments, KerberosArguments, KinitMode, ProxyArguments, TlsArguments};
 use crate::client_certificate::{self, client_certificate};
 use crate::failure::Failure;
 use crate::{printer, proxy};
@@ -39,6 +39,8 @@ pub(crate) struct Connected {
     pub(crate) user: Option<String>,
     /// How it authenticates.
     pub(crate) transport: winrm::Transport,
+    /// How the host is reached.
+    settings: Settings,
     /// To be kept for as long as the client.
     _tickets: ManagedTickets,
 }
@@ -57,6 +59,13 @@ pub(crate) fn typed(target: &str, mut flags: Flags) -> Result<Settings, Failure>
     let flags = flags.with_defaults(Defaults::Program);
     let nothing = Templar::new(Variables::new(), Vault::new());
     Ok(Settings::resolve(endpoint.host(), &nothing, &flags, &Variables::new())?)
+}
+
+/// The same, for commands that may run as another account.
+pub(crate) fn typed_as(target: &str, connection: &ConnectionArguments, becoming: &BecomeArguments) -> Result<Settings, Failure> {
+    let mut flags = flags(connection)?;
+    set_become(&mut flags, becoming)?;
+    typed(target, flags)
 }
 
 /// A client for a host with these settings.
@@ -87,8 +96,48 @@ pub(crate) async fn connect(mut settings: Settings, arguments: &ConnectionArgume
         client: way.builder.build()?,
         user,
         transport: way.transport,
+        settings,
         _tickets: tickets,
     })
+}
+
+impl Connected {
+    /// The account that commands run as, if it isn't the connection's. Asks for its password where nobody has said it.
+    pub(crate) fn run_as(&self) -> Result<Option<RunAs>, Failure> {
+        let password = ask_to_become(&self.settings)?;
+        Ok(self.settings.run_as(password.as_ref())?)
+    }
+}
+
+/// Asks for the password of the account to become, where nobody has said it.
+pub(crate) fn ask_to_become(settings: &Settings) -> Result<Option<Secret>, Failure> {
+    let Some(account) = settings.asks_password_to_become() else {
+        return Ok(None);
+    };
+    prompt(&format!("Password of {account}, to become: "), "give --become-password-file FILE").map(Some)
+}
+
+/// Puts what is said of another account beside the connection's flags.
+pub(crate) fn set_become(flags: &mut Flags, arguments: &BecomeArguments) -> Result<(), Failure> {
+    if let Some(account) = &arguments.account {
+        flags.set(Key::Become, Value::Bool(true), "--become");
+        flags.set_text(Key::BecomeMethod, "runas", "--become");
+        flags.set_text(Key::BecomeUser, account, "--become");
+    }
+    if let Some(text) = &arguments.become_flags {
+        flags.set_text(Key::BecomeFlags, text, "--become-flags");
+    }
+    if let Some(file) = &arguments.become_password_file {
+        flags.set_become_password(password_from_file(file)?, Origin::Flag("--become-password-file"));
+    } else if arguments.ask_become_pass {
+        let whose = arguments
+            .account
+            .as_deref()
+            .map_or(String::new(), |account| format!(" of {account}"));
+        let password = prompt(&format!("Password{whose}, to become: "), "give --become-password-file FILE")?;
+        flags.set_become_password(password, Origin::Flag("--ask-become-pass"));
+    }
+    Ok(())
 }
 
 /// The first way that the host takes. Where there is only one, it is not tried: what is done with it will show.

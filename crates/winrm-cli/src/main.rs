@@ -19,7 +19,6 @@ mod ping;
 mod printer;
 mod proxy;
 mod ps;
-mod reboot;
 mod run;
 mod serve;
 mod signals;
@@ -36,9 +35,9 @@ fn main() -> ExitCode {
     printer::log_to_stderr(arguments.verbose, matches!(arguments.verb, Verb::Serve(_)));
     let outcome = match arguments.verb {
         Verb::Run(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet) => {
-            on_all_cores(fleet::run(arguments))
+            on_all_cores(fleet::run(*arguments))
         }
-        Verb::Run(arguments) => on_one_thread(run::run(arguments)),
+        Verb::Run(arguments) => on_one_thread(run::run(*arguments)),
         Verb::Ping(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet.beyond_json()) => {
             on_all_cores(fleet::ping(arguments))
         }
@@ -50,7 +49,6 @@ fn main() -> ExitCode {
             on_all_cores(fleet::powershell(*arguments))
         }
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
-        Verb::Reboot(arguments) => on_one_thread(reboot::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),

@@ -7,33 +7,33 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use winrm::{Child, ChildStdin, Client, Command, Signal, Stdio};
 
 use crate::args::{RunArguments, ShellArguments};
-use crate::connection;
+use crate::connection::{self, Connected};
 use crate::failure::{Failure, Status};
 use crate::printer;
-use crate::reboot::Watched;
 use crate::signals::Signals;
 
 /// How much is read from standard input, and from the host, at once.
 const PIECE: usize = 256 * 1024;
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
-    let connected = connection::client(&arguments.target, &arguments.connection, true).await?;
-    on_one_host(&connected.client, &arguments).await
+    let settings = connection::typed_as(&arguments.target, &arguments.connection, &arguments.becoming)?;
+    let connected = connection::connect(settings, &arguments.connection, true).await?;
+    on_one_host(&connected, &arguments).await
 }
 
 /// Runs the command on one host, as ssh does.
-pub(crate) async fn on_one_host(client: &Client, arguments: &RunArguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn on_one_host(connected: &Connected, arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let pass_stdin = !arguments.no_stdin && !std::io::stdin().is_terminal();
+    let client = &connected.client;
     let mut command = command(client, &arguments.command, &arguments.shell);
+    if let Some(account) = connected.run_as()? {
+        command.run_as(account);
+    }
     if let Some(timeout) = arguments.timeout {
         command.timeout(timeout);
     }
     command.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
-    let watched = Watched::begin(client, &arguments.reboot).await?;
-    let mut outcome = run_to_its_end(command, pass_stdin).await;
-    if let Some(watched) = watched {
-        outcome = watched.judge(outcome).await;
-    }
+    let outcome = run_to_its_end(command, pass_stdin).await;
     client.close().await;
     outcome
 }

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::quote::quoted;
 use crate::run::{self, Plan};
+use crate::run_as::RunAs;
 use crate::shell::{Shell, ShellOptions};
 use crate::stdio::{Source, Stdio};
 
@@ -29,6 +30,7 @@ pub struct Command {
     console_mode_stdin: Option<bool>,
     skip_cmd_shell: Option<bool>,
     delete_in_background: bool,
+    run_as: Option<RunAs>,
 }
 
 /// What a command runs in.
@@ -53,6 +55,7 @@ impl Command {
             console_mode_stdin: None,
             skip_cmd_shell: None,
             delete_in_background: false,
+            run_as: None,
         }
     }
 
@@ -158,6 +161,17 @@ impl Command {
         self
     }
 
+    /// Runs the command as another account, with a logon of its own: a script of PowerShell on the host logs the account on, starts the
+    /// command and passes on its streams, byte for byte, its exit code, and Ctrl-C (as Ctrl-Break, which is all that a process group of its
+    /// own gets). The connection's account has to be an administrator of the host; otherwise the command is not elevated, and accounts of
+    /// services are out of reach. Standard input is always a pipe.
+    ///
+    /// What keeps the command from being started is an error of the kind [`ErrorKind::RunAs`].
+    pub fn run_as(&mut self, account: RunAs) -> &mut Self {
+        self.run_as = Some(account);
+        self
+    }
+
     /// Runs the command and collects its output. Dropping the future ends the command on the host.
     ///
     /// # Errors
@@ -220,8 +234,10 @@ impl Command {
             options: self.options.clone(),
             request,
             stdin,
+            prefix: None,
             timeout: self.timeout,
             delete_in_background: self.delete_in_background,
+            run_as: self.run_as.clone(),
         })
     }
 }

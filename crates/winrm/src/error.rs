@@ -6,6 +6,7 @@ use std::fmt;
 
 use winrm_proto::Fault;
 
+use crate::run_as::RunAsFailure;
 use crate::tls::TlsFailure;
 
 /// Something went wrong.
@@ -56,6 +57,8 @@ pub enum ErrorKind {
     Copy,
     /// Files can't be copied since the host's PowerShell is missing, restricted, or ends at once.
     NoPowerShell,
+    /// The host did not start the command as another account, or as a task: see [`Error::as_run_as`].
+    RunAs,
 }
 
 /// Whether a command that ended in an error may have run on the host.
@@ -144,6 +147,12 @@ impl Error {
         self.0.source.as_ref()?.downcast_ref()
     }
 
+    /// Why the host did not start the command as another account, or as a task, if that is what failed.
+    #[must_use]
+    pub fn as_run_as(&self) -> Option<&RunAsFailure> {
+        self.0.source.as_ref()?.downcast_ref()
+    }
+
     /// Whether the host refused the credentials, or what they were used for.
     #[must_use]
     pub fn is_auth(&self) -> bool {
@@ -154,17 +163,6 @@ impl Error {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Timeout | ErrorKind::Deadline)
-    }
-
-    /// Whether a command was started, or may have been, and its end was not heard of: the connection was lost, no answer came, or the
-    /// host knew nothing of it any more.
-    #[must_use]
-    pub fn is_lost(&self) -> bool {
-        let lost = matches!(
-            self.0.kind,
-            ErrorKind::Closed | ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Fault
-        );
-        lost && self.0.may_have_run != MayHaveRun::No
     }
 
     /// Whether no connection to the host could be made, TLS included.

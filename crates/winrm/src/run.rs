@@ -4,11 +4,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use winrm_proto::shell::{CommandRequest, State};
 use crate::child::{Child, ChildHandle, End, ExitStatus, Output, Signal};
 use crate::command::Place;
 use crate::error::{Error, ErrorKind, MayHaveRun};
+use crate::launch::{Launch, Opening};
+use crate::run_as::{RunAs, Turn};
 use crate::session::{Session, new_id};
 use crate::shell::{ShellCore, ShellOptions};
 use crate::stdio::Source;
@@ -37,21 +39,53 @@ pub(crate) struct Plan {
     pub(crate) options: ShellOptions,
     pub(crate) request: CommandRequest,
     pub(crate) stdin: Source,
+    /// What standard input begins with.
+    pub(crate) prefix: Option<Bytes>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) delete_in_background: bool,
+    pub(crate) run_as: Option<RunAs>,
 }
 
-pub(crate) async fn output(mut plan: Plan) -> Result<Output, Error> {
-    let mut sink = Sink::Collect {
+impl Plan {
+    /// What is sent instead, where a script of ours starts the command.
+    fn launch(&mut self) -> Result<Option<Launch>, Error> {
+        let Some(account) = self.run_as.take() else {
+            return Ok(None);
+        };
+        let launch = account.launch(self)?;
+        launch.put_in_front(self);
+        let mut prefix = BytesMut::from(launch.prefix.expose());
+        prefix.extend_from_slice(&self.prefix.take().unwrap_or_default());
+        self.prefix = Some(prefix.freeze());
+        Ok(Some(launch))
+    }
+
+    /// Takes what is to be fed, and how it is fed.
+    fn feed(&mut self) -> (Feed, Option<ChildStdin>) {
+        let (feed, stdin) = match std::mem::replace(&mut self.stdin, Source::Null) {
+            Source::Piped => {
+                let (ours, theirs) = tokio::io::duplex(PIPE_SIZE);
+                (Feed::Reader(Box::new(theirs)), Some(ChildStdin(ours)))
+            }
+            source => (Feed::unattended(source), None),
+        };
+        match self.prefix.take() {
+            Some(prefix) => (feed.behind(prefix), stdin),
+            None => (feed, stdin),
+        }
+    }
+}
+
+pub(crate) async fn output(plan: Plan) -> Result<Output, Error> {
+    let (started, feed) = start_unattended(plan).await?;
+    let mut sink = Sink::new(Target::Collect {
         stdout: Vec::new(),
         stderr: Vec::new(),
-    };
-    let feed = Feed::unattended(std::mem::replace(&mut plan.stdin, Source::Null));
-    let (running, deadline) = start(plan).await?;
-    let status = run(running, feed, &mut sink, deadline).await?;
-    let (stdout, stderr) = match sink {
-        Sink::Collect { stdout, stderr } => (stdout, stderr),
-        Sink::Discard | Sink::Pipes { .. } => (Vec::new(), Vec::new()),
+    });
+    let status = run(started, feed, &mut sink).await?;
+    let (stdout, stderr) = match sink.target {
+        Target::Collect { stdout, stderr } => (stdout, stderr),
+        Target::Discard | Target::Pipes { .. } => (Vec::new(), Vec::new()),
     };
     Ok(Output {
         exit_code: status.code,
@@ -60,37 +94,44 @@ pub(crate) async fn output(mut plan: Plan) -> Result<Output, Error> {
     })
 }
 
-pub(crate) async fn status(mut plan: Plan) -> Result<ExitStatus, Error> {
-    let feed = Feed::unattended(std::mem::replace(&mut plan.stdin, Source::Null));
-    let (running, deadline) = start(plan).await?;
-    run(running, feed, &mut Sink::Discard, deadline).await
+pub(crate) async fn status(plan: Plan) -> Result<ExitStatus, Error> {
+    let (started, feed) = start_unattended(plan).await?;
+    run(started, feed, &mut Sink::new(Target::Discard)).await
+}
+
+/// Starts a command whose input nobody writes by hand.
+async fn start_unattended(mut plan: Plan) -> Result<(Started, Feed), Error> {
+    if matches!(plan.stdin, Source::Piped) {
+        plan.stdin = Source::Null;
+    }
+    let launch = plan.launch()?;
+    let (feed, _) = plan.feed();
+    Ok((start(plan, launch).await?, feed))
 }
 
 pub(crate) async fn spawn(mut plan: Plan) -> Result<Child, Error> {
-    let source = std::mem::replace(&mut plan.stdin, Source::Null);
-    let (feed, stdin) = if matches!(source, Source::Piped) {
-        let (ours, theirs) = tokio::io::duplex(PIPE_SIZE);
-        (Feed::Reader(Box::new(theirs)), Some(ChildStdin(ours)))
-    } else {
-        (Feed::unattended(source), None)
-    };
-    let (running, deadline) = start(plan).await?;
-    let session = Arc::clone(&running.shell.session);
+    let launch = plan.launch()?;
+    let (feed, stdin) = plan.feed();
+    let started = start(plan, launch).await?;
+    let session = Arc::clone(started.running.session());
     let handle = ChildHandle {
         session: Arc::clone(&session),
-        shell_id: running.shell.id.clone(),
-        command_id: running.id.clone(),
+        shell_id: started.running.shell.id.clone(),
+        command_id: started.running.id.clone(),
     };
     let failure = Failure::default();
     let (stdout, stdout_reader) = pipe(&failure);
     let (stderr, stderr_reader) = pipe(&failure);
     let (report, result) = oneshot::channel();
     let (abandon, abandoned) = oneshot::channel();
+    let (begun, mut began) = oneshot::channel();
+    let waits = started.opening.is_some();
     tokio::spawn(async move {
-        let mut sink = Sink::Pipes { stdout, stderr };
+        let mut sink = Sink::new(Target::Pipes { stdout, stderr });
+        sink.begun = Some(begun);
         let mut pending = None;
         let outcome = tokio::select! {
-            outcome = run(running, feed, &mut sink, deadline) => outcome,
+            outcome = run(started, feed, &mut sink) => outcome,
             // Never an error: the sender is dropped only after it has sent.
             dropped = abandoned => {
                 pending = dropped.ok();
@@ -114,7 +155,7 @@ pub(crate) async fn spawn(mut plan: Plan) -> Result<Child, Error> {
         let _ = report.send(outcome);
         drop(pending);
     });
-    Ok(Child {
+    let mut child = Child {
         stdin,
         stdout: Some(ChildStdout(stdout_reader)),
         stderr: Some(ChildStderr(stderr_reader)),
@@ -125,7 +166,13 @@ pub(crate) async fn spawn(mut plan: Plan) -> Result<Child, Error> {
             abandon: Some(abandon),
             cleanups: session.cleanups().clone(),
         },
-    })
+    };
+    // The command is started when the script says so. Dropped meanwhile, the child ends it.
+    if waits && (&mut began).await.is_err() {
+        let ended = child.wait().await;
+        ended?;
+    }
+    Ok(child)
 }
 
 /// What [`ChildStdin`] holds at most, in bytes: about one large request.
@@ -198,14 +245,24 @@ impl Drop for Running {
     }
 }
 
-async fn start(plan: Plan) -> Result<(Running, Option<Instant>), Error> {
+/// A command that the host has started, or a script that is to start one.
+struct Started {
+    running: Running,
+    opening: Option<Opening>,
+    deadline: Option<Instant>,
+}
+
+async fn start(plan: Plan, launch: Option<Launch>) -> Result<Started, Error> {
     let deadline = plan.timeout.map(|timeout| (Instant::now() + timeout, timeout));
     let Some((at, timeout)) = deadline else {
-        return Ok((started(plan, &AtomicBool::new(true)).await?, None));
+        return started(plan, launch, &AtomicBool::new(true)).await;
     };
     let absent = AtomicBool::new(true);
-    match tokio::time::timeout_at(at, started(plan, &absent)).await {
-        Ok(running) => Ok((running?, Some(at))),
+    match tokio::time::timeout_at(at, started(plan, launch, &absent)).await {
+        Ok(started) => started.map(|started| Started {
+            deadline: Some(at),
+            ..started
+        }),
         // What was begun is undone by the guards.
         Err(_) if absent.into_inner() => Err(missed(Some(timeout))),
         Err(_) => Err(missed(Some(timeout)).at_least(MayHaveRun::Unknown)),
@@ -221,8 +278,9 @@ fn missed(timeout: Option<Duration>) -> Error {
 }
 
 /// `absent` becomes false as soon as the command may run.
-async fn started(plan: Plan, absent: &AtomicBool) -> Result<Running, Error> {
+async fn started(plan: Plan, launch: Option<Launch>, absent: &AtomicBool) -> Result<Started, Error> {
     let mut lost: Option<Arc<ShellCore>> = None;
+    let mut turn: Option<Turn> = None;
     loop {
         let shell = match (&plan.place, &lost) {
             (Place::Own(client), _) => ShellCore::open(client.session(), &plan.options).await?,
@@ -237,6 +295,15 @@ async fn started(plan: Plan, absent: &AtomicBool) -> Result<Running, Error> {
             forgotten: false,
             shell,
         };
+        if let (Some(launch), None) = (&launch, &turn) {
+            turn = match launch.turn().await {
+                Ok(turn) => Some(turn),
+                Err(error) => {
+                    running.forgotten = true;
+                    return Err(error);
+                }
+            };
+        }
         let mut request = plan.request.clone();
         request.shell_id.clone_from(&running.shell.id);
         request.command_id = Some(running.id.clone());
@@ -244,7 +311,11 @@ async fn started(plan: Plan, absent: &AtomicBool) -> Result<Running, Error> {
             Ok(id) => {
                 tracing::debug!(shell = %running.shell.id, command = %id, "command started");
                 running.id = id;
-                return Ok(running);
+                return Ok(Started {
+                    running,
+                    opening: launch.zip(turn).map(|(launch, turn)| launch.opening(turn)),
+                    deadline: None,
+                });
             }
             Err(error) => {
                 running.forgotten = error.may_have_run() == MayHaveRun::No;
@@ -259,7 +330,13 @@ async fn started(plan: Plan, absent: &AtomicBool) -> Result<Running, Error> {
     }
 }
 
-async fn run(running: Running, feed: Feed, sink: &mut Sink, deadline: Option<Instant>) -> Result<ExitStatus, Error> {
+async fn run(started: Started, feed: Feed, sink: &mut Sink) -> Result<ExitStatus, Error> {
+    let Started {
+        running,
+        opening,
+        deadline,
+    } = started;
+    sink.opening = opening;
     let session = Arc::clone(running.session());
     let (shell_id, id) = (running.shell.id.as_str(), running.id.as_str());
     let outcome = {
@@ -300,7 +377,12 @@ async fn run(running: Running, feed: Feed, sink: &mut Sink, deadline: Option<Ins
         }
         Err(error) => {
             running.end().await;
-            Err(error.at_least(MayHaveRun::Yes))
+            // A script that says so has not started the command.
+            Err(if error.kind() == ErrorKind::RunAs {
+                error
+            } else {
+                error.at_least(MayHaveRun::Yes)
+            })
         }
     }
 }
@@ -313,19 +395,31 @@ async fn receive(session: &Session, shell_id: &str, id: &str, sink: &mut Sink) -
         };
         for piece in answer.streams {
             if !piece.data.is_empty() {
-                sink.put(&piece.name, piece.data).await;
+                sink.put(&piece.name, piece.data).await?;
             }
         }
         if let Some(state) = answer.state
             && state.state == State::Done
         {
+            if let Some(opening) = &sink.opening {
+                return Err(opening.ended(state.exit_code));
+            }
             return Ok(state.exit_code);
         }
     }
 }
 
+/// Takes output.
+struct Sink {
+    target: Target,
+    /// As long as a script of ours has not said that the command runs.
+    opening: Option<Opening>,
+    /// Told when it runs.
+    begun: Option<oneshot::Sender<()>>,
+}
+
 /// Where output goes.
-enum Sink {
+enum Target {
     Discard,
     Collect {
         stdout: Vec<u8>,
@@ -338,6 +432,36 @@ enum Sink {
 }
 
 impl Sink {
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            opening: None,
+            begun: None,
+        }
+    }
+
+    async fn put(&mut self, name: &str, data: Bytes) -> Result<(), Error> {
+        let Some(opening) = &mut self.opening else {
+            self.target.put(name, data).await;
+            return Ok(());
+        };
+        if name != "stdout" {
+            opening.stderr(&data);
+        } else if let Some(rest) = opening.stdout(&data)? {
+            self.opening = None;
+            if let Some(begun) = self.begun.take() {
+                // Nobody waits where the child was dropped.
+                let _ = begun.send(());
+            }
+            if !rest.is_empty() {
+                self.target.put(name, rest).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Target {
     async fn put(&mut self, name: &str, data: Bytes) {
         match (self, name) {
             (Self::Collect { stdout, .. }, "stdout") => stdout.extend_from_slice(&data),
@@ -369,6 +493,17 @@ impl Feed {
         }
     }
 
+    /// The same, with something before it.
+    fn behind(self, prefix: Bytes) -> Self {
+        let before = io::Cursor::new(prefix.clone());
+        match self {
+            Self::Nothing => Self::Reader(Box::new(before.chain(Never))),
+            Self::EndOnly(_) => Self::Bytes(prefix),
+            Self::Bytes(bytes) => Self::Bytes([prefix, bytes].concat().into()),
+            Self::Reader(reader) => Self::Reader(Box::new(before.chain(reader))),
+        }
+    }
+
     /// Sends all input and its end. A command that takes no more ends it early, without an error.
     async fn send_all(self, session: &Session, shell_id: &str, id: &str) -> Result<(), Error> {
         let mut sender = Sender {
@@ -394,6 +529,15 @@ impl Feed {
                 sender.send_reader(reader).await
             }
         }
+    }
+}
+
+/// Input that neither comes nor ends.
+struct Never;
+
+impl AsyncRead for Never {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
     }
 }
 

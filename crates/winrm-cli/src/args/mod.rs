@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod becoming;
 mod cert;
 mod connection;
 mod copy;
@@ -12,11 +13,11 @@ mod fleet;
 mod inventory;
 mod ping;
 mod ps;
-mod reboot;
 mod run;
 mod serve;
 mod tls;
 
+pub(crate) use becoming::BecomeArguments;
 pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use copy::{CopyArguments, GetArguments, PutArguments};
@@ -25,7 +26,6 @@ pub(crate) use fleet::{FleetArguments, ManyResults, ReportArguments, ReportForma
 pub(crate) use inventory::{InventoryArguments, ShowArguments};
 pub(crate) use ping::PingArguments;
 pub(crate) use ps::{ObjectFormat, PsArguments, ScriptArguments};
-pub(crate) use reboot::{RebootArguments, RebootOkArguments};
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
 pub(crate) use tls::{ProxyArguments, TlsArguments};
@@ -62,12 +62,11 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     Ps(Box<PsArguments>),
     Put(Box<PutArguments>),
     Get(Box<GetArguments>),
     Ping(PingArguments),
-    Reboot(Box<RebootArguments>),
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),

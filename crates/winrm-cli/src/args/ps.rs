@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, RebootOkArguments, seconds, variable};
+use super::{BecomeArguments, ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, seconds, variable};
 
 /// Run a PowerShell script on a host, or on many
 ///
@@ -27,6 +27,7 @@ Examples:
   winrm ps web1 -f load.ps1 < data.csv                      # the script has it as $input, or as bytes
   winrm ps web1 --objects json -- 'Get-Process | Select-Object Name, Id' | jq .
   winrm ps web1 --engine pwsh -- '$PSVersionTable'          # PowerShell 7 on the host
+  winrm ps web1 --become 'CORP\\svc' --become-password-file pw -- 'Get-ChildItem \\\\files\\share'   # reaches other hosts
   winrm ps -i prod.yml 'web*:!web3' --forks 200 -f patch.ps1 -- -Restart
   winrm ps -i prod.yml all --group-identical -- '(Get-Service W3SVC).Status'
   winrm ps -i prod.yml all --objects json --format jsonl -- Get-HotFix   # each host's line has them as \"objects\"
@@ -51,14 +52,14 @@ pub(crate) struct PsArguments {
     #[command(flatten)]
     pub(crate) script: ScriptArguments,
     #[command(flatten)]
+    pub(crate) becoming: BecomeArguments,
+    #[command(flatten)]
     pub(crate) fleet: FleetArguments,
     #[command(flatten)]
     pub(crate) many: ManyResults,
     /// Deadline for the script: when it passes, the script is ended on the host
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-    #[command(flatten)]
-    pub(crate) reboot: RebootOkArguments,
     /// Leave standard input alone: the script reads an empty one
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,

@@ -30,7 +30,6 @@ use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer::{self, Output, StatusLine};
 use crate::ps::Script;
-use crate::reboot::Watched;
 use crate::signals::Signals;
 
 use entry::Entry;
@@ -58,6 +57,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         target: &arguments.target,
         inventory: &arguments.inventory,
         connection: &arguments.connection,
+        becoming: Some(&arguments.becoming),
     };
     let inventoried = Inventoried::load(named)?;
     if let Some(inventoried) = &inventoried
@@ -66,9 +66,8 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         && inventoried.is_host(named.target)
     {
         let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
-        return crate::run::on_one_host(&connected.client, &arguments).await;
+        return crate::run::on_one_host(&connected, &arguments).await;
     }
-    Watched::refuse_on_many(&arguments.reboot)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "run",
@@ -112,6 +111,7 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
         target: &arguments.target,
         inventory: &arguments.inventory,
         connection: &arguments.connection,
+        becoming: Some(&arguments.becoming),
     };
     // A list of names needs no script.
     let script = if arguments.fleet.list_hosts {
@@ -126,9 +126,8 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
         && inventoried.is_host(named.target)
     {
         let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
-        return crate::ps::on_one_host(&connected.client, script, &arguments).await;
+        return crate::ps::on_one_host(&connected, script, &arguments).await;
     }
-    Watched::refuse_on_many(&arguments.reboot)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "ps",
@@ -164,6 +163,7 @@ pub(crate) async fn ping(arguments: PingArguments) -> Result<ExitCode, Failure> 
         target: &arguments.target,
         inventory: &arguments.inventory,
         connection: &arguments.connection,
+        becoming: None,
     };
     let targets = Targets::of(named, Inventoried::load(named)?)?;
     let prepared = Prepared {
@@ -199,6 +199,7 @@ impl Hosts {
             target,
             inventory,
             connection,
+            becoming: None,
         };
         Targets::of(named, Inventoried::load(named)?).map(Self)
     }

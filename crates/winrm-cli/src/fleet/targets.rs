@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use winrm::{Kerberos, Secret};
+use winrm::{Kerberos, RunAs, Secret};
 use winrm_fleet::settings::Flags;
 use winrm_fleet::{Attempt, Host, HostTemplates, Settings, Trouble};
 
-use crate::args::{ConnectionArguments, InventoryArguments};
+use crate::args::{BecomeArguments, ConnectionArguments, InventoryArguments};
 use crate::connection::{self, ManagedTickets};
 use crate::failure::Failure;
 use crate::inventory::{self, Opened};
@@ -54,6 +54,17 @@ pub(super) struct Named<'a> {
     pub(super) target: &'a str,
     pub(super) inventory: &'a InventoryArguments,
     pub(super) connection: &'a ConnectionArguments,
+    /// What is said of the account that commands run as, where they do.
+    pub(super) becoming: Option<&'a BecomeArguments>,
+}
+
+impl Named<'_> {
+    fn flags(&self, mut flags: Flags) -> Result<Flags, Failure> {
+        if let Some(becoming) = self.becoming {
+            connection::set_become(&mut flags, becoming)?;
+        }
+        Ok(flags)
+    }
 }
 
 /// Whether the target is a pattern of hosts of an inventory.
@@ -70,6 +81,10 @@ pub(super) fn are_several(target: &str) -> bool {
 struct Clients {
     password: Option<Secret>,
     proxy_password: Option<Secret>,
+    /// Where commands run as another account: the password of the first host's.
+    becoming: Option<Option<Secret>>,
+    /// Those of domains: a password that one host has refused is not tried on the next.
+    known: Mutex<Vec<RunAs>>,
     kerberos: Kerberos,
     warnings: Warnings,
 }
@@ -88,13 +103,14 @@ impl Clients {
         if let Some(user) = settings.asks_password_of().filter(|_| self.password.is_none()) {
             return Err(Trouble::settings(format!("there is no password of {user}")).with_hint("-k asks for one, once for all hosts"));
         }
+        let run_as = self.run_as(&settings)?;
         let ways = settings
             .ways(self.password.as_ref(), &self.kerberos, false)
             .map_err(|error| trouble(error.into()))?;
         Ok(ways
             .into_iter()
             .map(|way| {
-                let attempt = Attempt::new(way.builder, way.transport);
+                let attempt = Attempt::new(way.builder, way.transport).run_as(run_as.clone());
                 match &user {
                     Some(user) => attempt.user(user),
                     None => attempt,
@@ -102,13 +118,25 @@ impl Clients {
             })
             .collect())
     }
+
+    fn run_as(&self, settings: &Settings) -> Result<Option<RunAs>, Trouble> {
+        let Some(password) = &self.becoming else { return Ok(None) };
+        let mut run_as = settings.run_as(password.as_ref()).map_err(|error| trouble(error.into()))?;
+        if let Some(account) = run_as.as_mut().filter(|account| account.is_of_domain()) {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if !known.iter().any(|other| account.share_trial(other)) {
+                known.push(account.clone());
+            }
+        }
+        Ok(run_as)
+    }
 }
 
 impl Targets {
     /// The hosts of an inventory if there is one, else those of a list.
     pub(super) fn of(named: Named<'_>, inventoried: Option<Inventoried>) -> Result<Self, Failure> {
         match inventoried {
-            None => Self::typed(named.target, named.connection),
+            None => Self::typed(named),
             Some(inventoried) => Self::from_inventory(inventoried, named),
         }
     }
@@ -127,6 +155,8 @@ impl Targets {
         let clients = Clients {
             password: ask(first.as_ref())?,
             proxy_password: ask_for_proxy(first.as_ref(), named.connection)?,
+            becoming: ask_to_become(named, first.as_ref())?,
+            known: Mutex::default(),
             kerberos: tickets.kerberos(),
             warnings: warnings.clone(),
         };
@@ -140,20 +170,23 @@ impl Targets {
     }
 
     /// Hosts that are named one by one, with commas.
-    fn typed(target: &str, connection: &ConnectionArguments) -> Result<Self, Failure> {
+    fn typed(named: Named<'_>) -> Result<Self, Failure> {
+        let (target, connection) = (named.target, named.connection);
         let mut names: Vec<&str> = target.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         let mut seen = HashSet::new();
         names.retain(|name| seen.insert(*name));
         let first = names
             .first()
             .ok_or_else(|| Failure::configuration(format!("{target:?} names no host")))?;
-        let flags = connection::flags(connection)?;
+        let flags = named.flags(connection::flags(connection)?)?;
         let first = connection::typed(first, flags.clone()).ok();
         let tickets = ManagedTickets::default();
         let warnings = Warnings::default();
         let clients = Clients {
             password: ask(first.as_ref())?,
             proxy_password: ask_for_proxy(first.as_ref(), connection)?,
+            becoming: ask_to_become(named, first.as_ref())?,
+            known: Mutex::default(),
             kerberos: tickets.kerberos(),
             warnings: warnings.clone(),
         };
@@ -184,7 +217,7 @@ impl Inventoried {
         let Opened { inventory, config, vault } = inventory::open(named.inventory)?;
         Ok(Some(Self {
             templates: inventory::templates(named.inventory, inventory, vault)?,
-            flags: inventory::flags(named.connection, &config)?,
+            flags: named.flags(inventory::flags(named.connection, &config)?)?,
             forks: config.forks(),
         }))
     }
@@ -211,6 +244,15 @@ fn ask(first: Option<&Settings>) -> Result<Option<Secret>, Failure> {
     };
     let otherwise = format!("give --connection-password-file FILE, or set {}", connection::PASSWORD_VARIABLE);
     connection::prompt(&format!("Password of {user} at all hosts: "), &otherwise).map(Some)
+}
+
+/// The same for the account to become, where commands are to run.
+fn ask_to_become(named: Named<'_>, first: Option<&Settings>) -> Result<Option<Option<Secret>>, Failure> {
+    match (named.becoming, first) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Ok(Some(None)),
+        (Some(_), Some(first)) => connection::ask_to_become(first).map(Some),
+    }
 }
 
 fn trouble(failure: Failure) -> Trouble {

@@ -14,10 +14,9 @@ use winrm::{Client, PowerShell, Stdio};
 use winrm_fleet::Listener;
 
 use crate::args::{PsArguments, ScriptArguments};
-use crate::connection;
+use crate::connection::{self, Connected};
 use crate::failure::{Failure, Status};
 use crate::printer::StatusLine;
-use crate::reboot::Watched;
 use crate::run::{Cut, Uncopied, end, exit_code, feed, interruptions};
 use crate::signals::Signals;
 use diagnosis::Diagnosis;
@@ -30,24 +29,25 @@ pub(crate) use script::Script;
 
 pub(crate) async fn run(arguments: PsArguments) -> Result<ExitCode, Failure> {
     let script = Script::read(&arguments)?;
-    let connected = connection::client(&arguments.target, &arguments.connection, true).await?;
-    on_one_host(&connected.client, &script, &arguments).await
+    let settings = connection::typed_as(&arguments.target, &arguments.connection, &arguments.becoming)?;
+    let connected = connection::connect(settings, &arguments.connection, true).await?;
+    on_one_host(&connected, &script, &arguments).await
 }
 
 /// Runs the script on one host, with everything streaming.
-pub(crate) async fn on_one_host(client: &Client, script: &Script, arguments: &PsArguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn on_one_host(connected: &Connected, script: &Script, arguments: &PsArguments) -> Result<ExitCode, Failure> {
+    let client = &connected.client;
     let pass_stdin = !script.took_stdin && !arguments.no_stdin && !std::io::stdin().is_terminal();
     let mut powershell = describe(client, script, &arguments.script);
+    if let Some(account) = connected.run_as()? {
+        powershell.run_as(account);
+    }
     if let Some(timeout) = arguments.timeout {
         powershell.timeout(timeout);
     }
     powershell.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
     let objects = arguments.script.objects.map(ObjectPrinter::new);
-    let watched = Watched::begin(client, &arguments.reboot).await?;
-    let mut outcome = run_to_its_end(powershell, objects, pass_stdin, &arguments.script.engine).await;
-    if let Some(watched) = watched {
-        outcome = watched.judge(outcome).await;
-    }
+    let outcome = run_to_its_end(powershell, objects, pass_stdin, &arguments.script.engine).await;
     client.close().await;
     outcome
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use winrm::{Client, ClientBuilder, Transport};
+use winrm::{Client, ClientBuilder, RunAs, Transport};
 
 use super::result::Trouble;
 
@@ -97,6 +97,8 @@ pub struct Attempt {
     pub transport: Transport,
     /// As whom, where that is known.
     pub user: Option<String>,
+    /// The account that commands run as, if it isn't the connection's.
+    pub run_as: Option<RunAs>,
 }
 
 impl Attempt {
@@ -106,7 +108,15 @@ impl Attempt {
             client,
             transport,
             user: None,
+            run_as: None,
         }
+    }
+
+    /// The account that commands run as.
+    #[must_use]
+    pub fn run_as(mut self, account: Option<RunAs>) -> Self {
+        self.run_as = account;
+        self
     }
 
     /// As whom it logs on, for reports.

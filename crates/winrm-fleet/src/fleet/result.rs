@@ -247,7 +247,7 @@ impl Trouble {
         match self.kind {
             TroubleKind::Winrm(kind) => !matches!(
                 kind,
-                ErrorKind::Configuration | ErrorKind::Input | ErrorKind::Deadline | ErrorKind::Fault
+                ErrorKind::Configuration | ErrorKind::Input | ErrorKind::Deadline | ErrorKind::Fault | ErrorKind::RunAs
             ),
             _ => false,
         }

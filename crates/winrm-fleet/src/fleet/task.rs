@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use winrm::{Child, ChildStderr, ChildStdout, Client, Command, ExitStatus, MayHaveRun, Ping, PowerShell, Signal, Transport};
+use winrm::{Child, ChildStderr, ChildStdout, Client, Command, ExitStatus, MayHaveRun, Ping, PowerShell, RunAs, Signal, Transport};
 
 use super::capture::Captured;
 use super::host::{Attempt, Host};
@@ -123,6 +123,7 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
     let last = attempts.len().saturating_sub(1);
     for (number, attempt) in attempts.into_iter().enumerate() {
         let transport = attempt.transport;
+        let run_as = attempt.run_as.clone();
         let client = match build(attempt, progress) {
             Ok(client) => client,
             Err(trouble) if number < last && trouble.is_refusal() => {
@@ -132,7 +133,7 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
             Err(trouble) => return Outcome::Failed(trouble.after(&earlier, transport)),
         };
         let begun = tokio::select! {
-            begun = begin(&client, job) => begun,
+            begun = begin(&client, run_as, job) => begun,
             () = reached(stage, Stage::Interrupted) => {
                 part(&client, stage).await;
                 return Outcome::Cancelled(MayHaveRun::Unknown);
@@ -172,17 +173,25 @@ fn build(attempt: Attempt, progress: &mut Progress) -> Result<Client, Trouble> {
     Ok(client)
 }
 
-async fn begin(client: &Client, job: &Job) -> Result<Begun, Trouble> {
+async fn begin(client: &Client, run_as: Option<RunAs>, job: &Job) -> Result<Begun, Trouble> {
     match job {
         Job::Run(command) => {
             // Held by no one while it is awaited: descriptions of commands need not be shared between threads.
-            let child = command(client).spawn();
+            let mut command = command(client);
+            if let Some(account) = run_as {
+                command.run_as(account);
+            }
+            let child = command.spawn();
+            drop(command);
             let mut child = child.await?;
             let streams = Streams::Command(child.stdout.take(), child.stderr.take());
             Ok(Begun::Child(Box::new(child), streams))
         }
         Job::Script(describe) => {
             let (mut script, listener) = describe(client);
+            if let Some(account) = run_as {
+                script.run_as(account);
+            }
             let mut child = if listener.takes_objects() {
                 let child = script.spawn_objects();
                 drop(script);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use winrm::{ClientCertificate, Secret};
 
-use super::{Key, Layer, Method, Resolver, Setting, SettingsError};
+use super::{Key, Layer, Method, Resolver, SettingsError};
 use crate::value::Origin;
 
 /// Certificates that were opened before: a key with a good passphrase takes a while to decrypt, and most hosts name the same.
@@ -25,7 +25,7 @@ impl Resolver<'_> {
     pub(super) fn certificate(&mut self, methods: &[Method]) -> Result<Option<ClientCertificate>, SettingsError> {
         let certificate = self.text(Key::CertPem)?;
         let key = self.text(Key::CertKeyPem)?.map(|key| PathBuf::from(key.value));
-        let passphrase = self.secret(Key::CertPassphrase)?;
+        let passphrase = self.secret(Key::CertPassphrase)?.map(|passphrase| passphrase.value);
         let Some(certificate) = certificate else {
             return Ok(None);
         };
@@ -41,11 +41,6 @@ impl Resolver<'_> {
             passphrase: passphrase.or_else(|| self.flags.fallback_passphrase().cloned()),
         };
         self.flags.opened().open(named, &certificate.origin).map(Some)
-    }
-
-    fn secret(&mut self, key: Key) -> Result<Option<Secret>, SettingsError> {
-        let text: Option<Setting<String>> = self.text(key)?;
-        Ok(text.map(|text| Secret::new(text.value)))
     }
 }
 

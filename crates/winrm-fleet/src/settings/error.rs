@@ -136,6 +136,36 @@ pub enum SettingsError {
         /// Where `always` was said.
         origin: Origin,
     },
+    /// A way to become another account that there isn't on Windows.
+    #[error("{} is {method:?}", place("ansible_become_method", .origin))]
+    BecomeMethod {
+        /// The method.
+        method: String,
+        /// Where it was said.
+        origin: Origin,
+    },
+    /// Nobody says which account to become.
+    #[error("commands are to run as another account ({origin}), and there is none")]
+    BecomeNobody {
+        /// Where it was said that there is one.
+        origin: Origin,
+    },
+    /// The account to become has no password.
+    #[error("no password for {account}, which commands are to run as ({origin})")]
+    BecomeNoPassword {
+        /// The account.
+        account: String,
+        /// Where it was said.
+        origin: Origin,
+    },
+    /// Flags that can't be read.
+    #[error("the flags for becoming another account ({origin})")]
+    BecomeFlags {
+        /// Where they were said.
+        origin: Origin,
+        /// Why.
+        source: winrm::InvalidRunAsFlag,
+    },
     /// A way to authenticate that this version of the library has not.
     #[error("the transport {method} ({origin}) is not there yet")]
     Unsupported {
@@ -172,6 +202,12 @@ impl SettingsError {
                     .to_owned()
             }
             Self::CannotEncrypt { .. } => "choose another transport, or leave the encryption to https".to_owned(),
+            Self::BecomeMethod { .. } => "Windows has one way, runas; --become ACCOUNT and the variable ansible_become_method=runas say so".to_owned(),
+            Self::BecomeNobody { .. } => "name the account by --become ACCOUNT or the variable ansible_become_user".to_owned(),
+            Self::BecomeNoPassword { .. } => {
+                "give it by -K, --become-password-file FILE or the variable ansible_become_password; accounts of services need none".to_owned()
+            }
+            Self::BecomeFlags { .. } => "they are written logon_type=batch logon_flags=with_profile".to_owned(),
             Self::Address { .. } | Self::User { .. } | Self::CertificateFile { .. } | Self::Unsupported { .. } => return None,
         })
     }

@@ -19,6 +19,7 @@ pub struct Flags {
     fallbacks: Vec<(Key, &'static str, Variable)>,
     password: Option<(Secret, Origin)>,
     fallback: Option<(Secret, Origin)>,
+    become_password: Option<(Secret, Origin)>,
     /// What `--cert` names, opened.
     certificate: Option<ClientCertificate>,
     fallback_passphrase: Option<Secret>,
@@ -109,6 +110,11 @@ impl Flags {
         self.fallback = Some((password, origin));
     }
 
+    /// The same for the password of the account to become.
+    pub fn set_become_password(&mut self, password: Secret, origin: Origin) {
+        self.become_password = Some((password, origin));
+    }
+
     /// Sets the client certificate that a flag names, opened already; `path` is for [`Settings::explain`](super::Settings::explain).
     pub fn set_certificate(&mut self, certificate: ClientCertificate, path: &str, flag: &'static str) {
         self.set_text(Key::CertPem, path, flag);
@@ -146,11 +152,17 @@ impl Flags {
         said.map(|(_, name, variable)| (*name, variable))
     }
 
-    pub(super) fn given_password(&self) -> Option<(&Secret, &Origin)> {
-        self.password.as_ref().map(|(secret, origin)| (secret, origin))
+    pub(super) fn given_password(&self, key: Key) -> Option<(&Secret, &Origin)> {
+        let given = match key {
+            Key::Password => &self.password,
+            Key::BecomePassword => &self.become_password,
+            _ => &None,
+        };
+        given.as_ref().map(|(secret, origin)| (secret, origin))
     }
 
-    pub(super) fn fallback_password(&self) -> Option<(&Secret, &Origin)> {
-        self.fallback.as_ref().map(|(secret, origin)| (secret, origin))
+    pub(super) fn fallback_password(&self, key: Key) -> Option<(&Secret, &Origin)> {
+        let fallback = self.fallback.as_ref().filter(|_| key == Key::Password)?;
+        Some((&fallback.0, &fallback.1))
     }
 }

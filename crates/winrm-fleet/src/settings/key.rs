@@ -50,6 +50,11 @@ pub enum Key {
     CredSspMechanism,
     CredSspMinimumVersion,
     CredSspDisableTls12,
+    Become,
+    BecomeMethod,
+    BecomeUser,
+    BecomeFlags,
+    BecomePassword,
 }
 
 /// What is known of a setting.
@@ -92,7 +97,7 @@ const fn known(key: Key, name: &'static str, variables: &'static [&'static str],
         variables,
         psrp,
         kind,
-        is_secret: matches!(key, Key::Password | Key::CertPassphrase),
+        is_secret: matches!(key, Key::Password | Key::CertPassphrase | Key::BecomePassword),
     }
 }
 
@@ -387,6 +392,35 @@ pub(super) const KNOWN: &[Known] = &[
         &["ansible_winrm_credssp_disable_tlsv1_2"],
         &["ansible_psrp_credssp_disable_tlsv1_2"],
         Kind::Bool,
+    ),
+    known(Key::Become, "become", &["ansible_become"], &["ansible_become"], Kind::Bool),
+    known(
+        Key::BecomeMethod,
+        "become_method",
+        &["ansible_become_method"],
+        &["ansible_become_method"],
+        Kind::Text,
+    ),
+    known(
+        Key::BecomeUser,
+        "become_user",
+        &["ansible_become_user", "ansible_runas_user"],
+        &["ansible_become_user", "ansible_runas_user"],
+        Kind::Text,
+    ),
+    known(
+        Key::BecomeFlags,
+        "become_flags",
+        &["ansible_become_flags", "ansible_runas_flags"],
+        &["ansible_become_flags", "ansible_runas_flags"],
+        Kind::Text,
+    ),
+    known(
+        Key::BecomePassword,
+        "become_password",
+        &["ansible_become_password", "ansible_become_pass", "ansible_runas_pass"],
+        &["ansible_become_password", "ansible_become_pass", "ansible_runas_pass"],
+        Kind::Text,
     ),
 ];
 

@@ -3,6 +3,7 @@
 //! Variables come first, the flags of the command line over them, `-e/--extra-vars` over those. The names are those of Ansible's
 //! connection plugins `winrm` and `psrp`; the conversions and defaults are theirs, too.
 
+mod becoming;
 mod certificate;
 mod client;
 mod convert;
@@ -18,6 +19,7 @@ use winrm::{CertificateCheck, ClientCertificate, CredSsp, Credentials, Encryptio
 
 use crate::template::Templar;
 use crate::value::{Origin, Value, Variable, Variables};
+use becoming::Become;
 use convert::Converted;
 use key::{FOREIGN_PSRP, KNOWN, Known, OLD_NAMES};
 
@@ -94,6 +96,7 @@ pub struct Settings {
     locale: Option<String>,
     kerberos: client::Tickets,
     credssp: CredSsp,
+    becoming: Become,
     /// Whether the defaults are the program's.
     is_program: bool,
     is_psrp: bool,
@@ -365,7 +368,7 @@ impl<'a> Resolver<'a> {
         }
 
         let user = self.text(Key::User)?;
-        let password = self.password()?;
+        let password = self.secret(Key::Password)?;
         if let Some(user) = &user {
             Credentials::parse(&user.value, Secret::default()).map_err(|source| SettingsError::User {
                 user: user.value.clone(),
@@ -405,6 +408,7 @@ impl<'a> Resolver<'a> {
         }
         let max_envelope_size = self.number(Key::MaxEnvelopeSize)?.map(|size| size.value);
         let locale = self.text(Key::Locale)?.map(|locale| locale.value);
+        let becoming = self.becoming()?;
         self.odd_names(&mut warnings);
         self.explained
             .sort_by_key(|row| KNOWN.iter().position(|known| known.name == row.setting));
@@ -430,6 +434,7 @@ impl<'a> Resolver<'a> {
             locale,
             kerberos,
             credssp,
+            becoming,
             is_program,
             is_psrp: self.psrp,
             warnings,
@@ -456,11 +461,11 @@ impl<'a> Resolver<'a> {
         Ok(Setting::default(scheme))
     }
 
-    fn password(&mut self) -> Result<Option<Setting<Secret>>, SettingsError> {
-        let Some(known) = KNOWN.iter().find(|known| known.key == Key::Password) else {
+    fn secret(&mut self, key: Key) -> Result<Option<Setting<Secret>>, SettingsError> {
+        let Some(known) = KNOWN.iter().find(|known| known.key == key) else {
             return Ok(None);
         };
-        if let Some((secret, origin)) = self.flags.given_password() {
+        if let Some((secret, origin)) = self.flags.given_password(key) {
             let said = self.said(known);
             if said.first().is_none_or(|first| first.layer != Layer::Extra) {
                 self.explained
@@ -489,7 +494,7 @@ impl<'a> Resolver<'a> {
                 }));
             }
         }
-        Ok(self.flags.fallback_password().map(|(secret, origin)| {
+        Ok(self.flags.fallback_password(key).map(|(secret, origin)| {
             self.explained
                 .push(Explained::overriding(known, explain::HIDDEN.to_owned(), origin.clone(), &[]));
             Setting {

@@ -81,7 +81,6 @@ impl CreateShell {
             resource_uri: &self.resource_uri,
             selectors: &[],
             options: &options,
-            fragment: None,
         };
         let mut xml = header.begin(message_id, target, 512)?;
         xml.markup("<rsp:Shell");
@@ -320,7 +319,6 @@ impl DeleteShell {
             resource_uri: &self.resource_uri,
             selectors: &selectors,
             options: &[],
-            fragment: None,
         };
         Ok(end(header.begin(message_id, target, 0)?))
     }

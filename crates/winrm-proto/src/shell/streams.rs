@@ -91,7 +91,6 @@ impl SendRequest {
             resource_uri: ns::SHELL_CMD,
             selectors: &selectors,
             options: &[],
-            fragment: None,
         };
         let mut xml = header.begin(message_id, target, self.streams.iter().map(StreamData::room).sum())?;
         xml.markup("<rsp:Send>");
@@ -176,7 +175,6 @@ impl ReceiveRequest {
             resource_uri: ns::SHELL_CMD,
             selectors: &selectors,
             options,
-            fragment: None,
         };
         let mut xml = header.begin(message_id, target, 200)?;
         xml.markup("<rsp:Receive><rsp:DesiredStream");

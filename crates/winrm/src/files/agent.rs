@@ -13,6 +13,7 @@ use super::host_path::HostPaths;
 use crate::child::Child;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
+use crate::powershell::plain;
 use crate::quote::quoted;
 use crate::stdio::Stdio;
 use crate::streams::{ChildStdin, ChildStdout};
@@ -221,7 +222,7 @@ impl Agent {
         // The last of its errors may still be under way to the task that keeps them.
         tokio::task::yield_now().await;
         let complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let complaints = plain(&String::from_utf8_lossy(&complaints));
+        let complaints = plain(&complaints);
         let says = if complaints.is_empty() {
             String::new()
         } else {
@@ -316,26 +317,6 @@ fn encoded(script: &str) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Error output as one line for people; of CLIXML, its texts.
-fn plain(text: &str) -> String {
-    let text = text.trim();
-    let words: String = match text.strip_prefix("#< CLIXML") {
-        None => text.to_owned(),
-        Some(xml) => xml
-            .split("<S S=\"Error\">")
-            .skip(1)
-            .filter_map(|rest| rest.split("</S>").next())
-            .collect::<String>()
-            .replace("_x000D__x000A_", " ")
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&quot;", "\"")
-            .replace("&amp;", "&"),
-    };
-    let words: Vec<&str> = words.split_whitespace().collect();
-    words.join(" ").chars().filter(|c| !c.is_control()).take(600).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,12 +348,5 @@ mod tests {
             .flat_map(|byte| if *byte == b'\n' { vec![13, 10] } else { vec![*byte] })
             .collect();
         assert!(!Greeting::find(&longer).unwrap().raw);
-    }
-
-    #[test]
-    fn error_output_is_read_for_people() {
-        assert_eq!(plain("  'powershell' is not\r\nrecognized "), "'powershell' is not recognized");
-        let xml = "#< CLIXML\r\n<Objs><S S=\"Error\">a &lt;b&gt;_x000D__x000A_</S><S S=\"Error\">c</S></Objs>";
-        assert_eq!(plain(xml), "a <b> c");
     }
 }

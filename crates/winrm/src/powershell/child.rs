@@ -1,12 +1,8 @@
 //! A running script, and what it has said.
 
 use std::fmt;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use winrm_proto::clixml::{Decoder, Piece, Progress, Value};
 
 use super::records::{Record, Records};
@@ -144,30 +140,14 @@ impl PowerShellChild {
 }
 
 pub(super) async fn spawn(ready: Ready) -> Result<PowerShellChild, Error> {
-    let Ready {
-        mut plan, stdin, prefix, ..
-    } = ready;
-    let mut ours = None;
-    plan.stdin = match (prefix, stdin) {
-        (None, stdin) => stdin,
-        (Some(prefix), Source::Null | Source::Late(_)) => Source::Bytes(prefix.into()),
-        (Some(mut prefix), Source::Bytes(bytes)) => {
-            prefix.extend_from_slice(&bytes);
-            Source::Bytes(prefix.into())
-        }
-        (Some(prefix), Source::Open) => Source::Reader(Box::new(io::Cursor::new(prefix).chain(Never))),
-        (Some(prefix), Source::Reader(reader)) => Source::Reader(Box::new(io::Cursor::new(prefix).chain(reader))),
-        (Some(prefix), Source::Piped) => {
-            let (near, far) = tokio::io::duplex(run::PIPE_SIZE);
-            ours = Some(ChildStdin(near));
-            Source::Reader(Box::new(io::Cursor::new(prefix).chain(far)))
-        }
-    };
-    let has_input = !matches!(plan.stdin, Source::Null | Source::Late(_) | Source::Open);
+    let Ready { mut plan, stdin, prefix } = ready;
+    let has_input = prefix.is_some() || !matches!(stdin, Source::Null | Source::Late(_) | Source::Open);
+    plan.stdin = stdin;
+    plan.prefix = prefix.map(Bytes::from);
     plan.request.console_mode_stdin = Some(!has_input);
     let mut process = run::spawn(plan).await?;
     Ok(PowerShellChild {
-        stdin: ours.or_else(|| process.stdin.take()),
+        stdin: process.stdin.take(),
         stdout: process.stdout.take(),
         records: process.stderr.take().map(Records::new),
         process,
@@ -247,13 +227,4 @@ async fn collect(child: &mut PowerShellChild, mut take: impl FnMut(Bytes)) -> Ve
     };
     tokio::join!(output, beside);
     said
-}
-
-/// Input that neither comes nor ends.
-struct Never;
-
-impl AsyncRead for Never {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
 }

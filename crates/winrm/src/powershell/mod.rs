@@ -9,10 +9,12 @@ use std::time::Duration;
 
 pub use child::{Objects, PowerShellChild, PowerShellOutput};
 pub use records::{Information, Record, Records};
+pub(crate) use text::{bootstrap_line, plain, without_comments};
 
 use crate::client::Client;
 use crate::command::{Command, Place};
 use crate::error::{Error, ErrorKind};
+use crate::run_as::RunAs;
 use crate::shell::Shell;
 use crate::stdio::{Source, Stdio};
 use text::Script;
@@ -215,6 +217,12 @@ impl PowerShell {
     /// Whether the script's own shell is removed in the background: see [`Command::delete_in_background`].
     pub fn delete_in_background(&mut self, background: bool) -> &mut Self {
         self.command.delete_in_background(background);
+        self
+    }
+
+    /// Runs the script as another account, with a logon of its own: see [`Command::run_as`].
+    pub fn run_as(&mut self, account: RunAs) -> &mut Self {
+        self.command.run_as(account);
         self
     }
 

@@ -105,6 +105,17 @@ fn shortened(script: &str) -> String {
     text
 }
 
+/// A script of ours as it is sent: comments are for those who read it here.
+pub(crate) fn without_comments(script: &str) -> String {
+    shortened(script)
+}
+
+/// What runs a script that comes on standard input: see bootstrap.ps1.
+pub(crate) fn bootstrap_line() -> String {
+    let encoded = encoded(&shortened(BOOTSTRAP));
+    format!("powershell -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded}")
+}
+
 /// UTF-16LE in base64.
 fn encoded(text: &str) -> String {
     let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -150,6 +161,27 @@ pub(super) fn word(word: &str) -> String {
         }
         Some(value) => format!("-{name}:{}", literal(value)),
     }
+}
+
+/// Error output as one line for people; of CLIXML, its texts.
+pub(crate) fn plain(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let text = text.trim();
+    let words: String = match text.strip_prefix("#< CLIXML") {
+        None => text.to_owned(),
+        Some(xml) => xml
+            .split("<S S=\"Error\">")
+            .skip(1)
+            .filter_map(|rest| rest.split("</S>").next())
+            .collect::<String>()
+            .replace("_x000D__x000A_", " ")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&amp;", "&"),
+    };
+    let words: Vec<&str> = words.split_whitespace().collect();
+    words.join(" ").chars().filter(|c| !c.is_control()).take(600).collect()
 }
 
 #[cfg(test)]
@@ -203,5 +235,12 @@ mod tests {
         );
         assert!(wrapped.contains(". $W.b 'ARGUMENTS \u{1} SCRIPT'\n"), "{wrapped}");
         assert!(!wrapped.contains('\u{0}'));
+    }
+
+    #[test]
+    fn error_output_is_read_for_people() {
+        assert_eq!(plain(b"  'powershell' is not\r\nrecognized "), "'powershell' is not recognized");
+        let xml = "#< CLIXML\r\n<Objs><S S=\"Error\">a &lt;b&gt;_x000D__x000A_</S><S S=\"Error\">c</S></Objs>";
+        assert_eq!(plain(xml.as_bytes()), "a <b> c");
     }
 }

@@ -1,1 +1,0 @@
-"""Where pywinrm keeps what it has from elsewhere."""
