@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use winrm_proto::identify::IdentifyResponse;
 use winrm_proto::shell::{CommandResponse, CreateResponse, ReceiveResponse};
-use winrm_proto::transfer::Config;
+use winrm_proto::config::Config;
 use winrm_proto::xml::{Limits, decode};
 use winrm_proto::{Envelope, Request, ResponseHeader};
 

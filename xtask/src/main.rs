@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask demo | test | bench | env | help`.
+//! The project's own tasks: `cargo xtask demo | test | bench | wheel | env | help`.
 //!
 //! Depends on the standard library alone, so that a fresh clone has its first line of output within seconds.
 #![expect(
@@ -13,6 +13,7 @@ mod peers;
 mod python;
 mod report;
 mod steps;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -25,10 +26,11 @@ The project's own tasks.
   cargo xtask test [-- ARGS]      set up every peer, then run all tests; ARGS go to `cargo test`
                                   (a filter, `-p CRATE`, `--test NAME`, `-- --nocapture`)
   cargo xtask bench [NAME]        set up every peer, then build for release and run the benchmarks, or the one called NAME
+  cargo xtask wheel               build the Python module: target/wheels/winrm-*.whl
   cargo xtask env                 set up every peer and print the variables that tests read, as shell exports
   cargo xtask help                this text
 
-On Debian and its relatives `demo` needs the packages that a build needs, the others also those of the peers. As root they are installed; otherwise the line to type is printed. Everything else goes below target/peers.
+On Debian and its relatives `demo` and `wheel` need the packages that a build needs, the others also those of the peers. As root they are installed; otherwise the line to type is printed. Everything else goes below target/peers.
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Some("demo") => demo(&workspace, &args[1..]),
         Some("test") => test(&workspace, &args[1..]),
         Some("bench") => bench::run(&workspace, &args[1..]),
+        Some("wheel") => wheel(&workspace),
         Some("env") => env(&workspace),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
 
 /// Builds the program and runs its own demonstration.
 fn demo(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
-    packages::install(&packages::for_building())?;
+    packages::install(&packages::for_building(false))?;
     let mut cargo = workspace.cargo();
     cargo.args(["run", "--quiet", "--package", "winrm-cli", "--bin", "winrm", "--", "demo"]);
     steps::run(cargo.args(args))
@@ -102,6 +105,17 @@ fn chooses_package(args: &[String]) -> bool {
     args.iter()
         .take_while(|arg| *arg != "--")
         .any(|arg| arg == "-p" || arg == "--workspace" || arg.starts_with("--package"))
+}
+
+/// Builds the Python module and says where it is.
+fn wheel(workspace: &Workspace) -> Result<(), Failure> {
+    let python = python::find();
+    packages::install(&packages::for_building(python.is_none()))?;
+    let python = python
+        .or_else(python::find)
+        .ok_or_else(|| Failure::new("no Python 3.11 or newer with venv and headers"))?;
+    println!("{}", wheel::build(workspace, &python)?.display());
+    Ok(())
 }
 
 /// Sets up the peers and prints the variables, for `eval "$(cargo xtask env)"`.

@@ -44,6 +44,7 @@ const PEERS: &[Package] = &[
     ),
     package("nginx-light", "TLS: a web server that asks for client certificates"),
     package("openssl", "certificates of tests"),
+    package("python3-samba", "security descriptors: Samba's reading and writing of SDDL"),
     package("squid", "proxies: one with users and ports"),
     package("tinyproxy", "proxies: a small one"),
     package("winrmcp", "copying files with the Go client"),
@@ -56,9 +57,10 @@ const PYTHON: &[Package] = &[
     package("python3-venv", "the Python peers"),
 ];
 
-/// The packages that a build needs.
-pub(crate) fn for_building() -> Vec<Package> {
-    BUILD.to_vec()
+/// The packages that a build needs; Debian's Python is among them if `with_python`.
+pub(crate) fn for_building(with_python: bool) -> Vec<Package> {
+    let python = if with_python { PYTHON } else { &[] };
+    [BUILD, python].concat()
 }
 
 /// The packages that the tests need; Debian's Python is among them if `with_python`.
@@ -153,6 +155,6 @@ mod tests {
         let all = for_testing(true);
         let names: BTreeSet<&str> = all.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), all.len());
-        assert!(for_building().iter().all(|package| all.contains(package)));
+        assert!(for_building(true).iter().all(|package| all.contains(package)));
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::steps::{self, Failure, Workspace};
-use crate::{packages, python};
+use crate::{packages, python, wheel};
 
 /// The Python peers whose source packages hold recordings and test vectors.
 pub(crate) const SOURCES: [&str; 3] = ["pypsrp", "pyspnego", "pywinrm"];
@@ -72,6 +72,15 @@ fn set_up_python(workspace: &Workspace, peers: &mut Peers) {
         }
     }
     peers.variables.push(("WINRM_TEST_SOURCES", workspace.peers().into()));
+    match wheel::environment(workspace, &python) {
+        Ok(environment) => peers
+            .variables
+            .push(("WINRM_TEST_OWN_PYTHON", environment.join("bin/python").into())),
+        Err(failure) => peers.missing.push(format!(
+            "our Python module can't be built or installed, its tests are left out: {}",
+            failure.message
+        )),
+    }
 }
 
 /// The Go client, built by its test from Debian's sources.

@@ -42,18 +42,26 @@ pub(crate) fn find() -> Option<Python> {
 pub(crate) fn environment(workspace: &Workspace, python: &Python) -> Result<PathBuf, Failure> {
     let requirements = workspace.root.join(REQUIREMENTS);
     let folder = workspace.peers().join("venv");
-    let stamp = folder.join("made-of.txt");
-    let made_of = format!("{}\n{}", python.identity, read(&requirements)?);
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == made_of) {
-        return Ok(folder);
-    }
-    steps::heading(&format!("Python peers ({})", python.identity));
-    steps::run_quietly(Command::new(&python.program).args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let mut pip = pip(&folder);
-    pip.args(["install", "--quiet", "--requirement"]).arg(&requirements);
-    steps::run_quietly(&mut pip)?;
-    fs::write(&stamp, made_of).map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))?;
+    made(python, &folder, &read(&requirements)?, |pip| {
+        pip.args(["install", "--quiet", "--requirement"]).arg(&requirements);
+    })?;
     Ok(folder)
+}
+
+/// Makes a virtual environment, unless there is one of this Python and these packages, which `fill` has pip install.
+pub(crate) fn made(python: &Python, folder: &Path, packages: &str, fill: impl FnOnce(&mut Command)) -> Result<(), Failure> {
+    let stamp = folder.join("made-of.txt");
+    let made_of = format!("{}\n{packages}", python.identity);
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == made_of) {
+        return Ok(());
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    steps::heading(&format!("Python environment {name} ({})", python.identity));
+    steps::run_quietly(Command::new(&python.program).args(["-m", "venv", "--clear"]).arg(folder))?;
+    let mut pip = pip(folder);
+    fill(&mut pip);
+    steps::run_quietly(&mut pip)?;
+    fs::write(&stamp, made_of).map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))
 }
 
 /// The folder of a peer's unpacked source package, in the version that is pinned for the virtual environment.
@@ -122,13 +130,13 @@ assert wanted
 package.extractall(sys.argv[2], wanted)
 ";
 
-fn pip(environment: &Path) -> Command {
+pub(crate) fn pip(environment: &Path) -> Command {
     let mut pip = Command::new(environment.join("bin/python"));
     pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "5"]);
     pip
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))
 }
 

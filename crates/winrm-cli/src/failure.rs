@@ -13,6 +13,7 @@ pub(crate) struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    lost: bool,
 }
 
 /// The program's own exit statuses; a command's own status is not among them.
@@ -47,6 +48,7 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            lost: false,
         }
     }
 
@@ -97,6 +99,11 @@ impl Failure {
         self.status == Status::Unreachable
     }
 
+    /// Whether a command was, or may have been, started, and its end was not heard of.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Prints the failure on standard error.
     pub(crate) fn report(self) -> ExitCode {
         printer::error(&self.text(), self.hint.as_deref());
@@ -114,6 +121,7 @@ impl From<winrm::Error> for Failure {
             _ => Status::Unreachable,
         };
         let mut failure = Self::new(status, error.to_string());
+        failure.lost = error.is_lost();
         failure.hint = error.as_tls().and_then(tls_hint).or_else(|| error.hint().map(str::to_owned));
         let mut source = error.source();
         while let Some(cause) = source {

@@ -19,6 +19,7 @@ mod ping;
 mod printer;
 mod proxy;
 mod ps;
+mod reboot;
 mod run;
 mod serve;
 mod signals;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             on_all_cores(fleet::powershell(*arguments))
         }
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
+        Verb::Reboot(arguments) => on_one_thread(reboot::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),

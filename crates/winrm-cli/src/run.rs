@@ -10,6 +10,7 @@ use crate::args::{RunArguments, ShellArguments};
 use crate::connection::{self, Connected};
 use crate::failure::{Failure, Status};
 use crate::printer;
+use crate::reboot::Watched;
 use crate::signals::Signals;
 
 /// How much is read from standard input, and from the host, at once.
@@ -33,7 +34,11 @@ pub(crate) async fn on_one_host(connected: &Connected, arguments: &RunArguments)
         command.timeout(timeout);
     }
     command.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
-    let outcome = run_to_its_end(command, pass_stdin).await;
+    let watched = Watched::begin(client, &arguments.reboot).await?;
+    let mut outcome = run_to_its_end(command, pass_stdin).await;
+    if let Some(watched) = watched {
+        outcome = watched.judge(outcome).await;
+    }
     client.close().await;
     outcome
 }

@@ -2,6 +2,7 @@
 
 use crate::fault::Fault;
 use crate::header::Header;
+use crate::instance::Instance;
 use crate::ns;
 use crate::xml::{Document, Element, Limits, XmlError};
 
@@ -60,6 +61,15 @@ impl<'i> Envelope<'i> {
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         self.body().child(ns::SOAP, "Fault").map(Fault::read)
+    }
+
+    /// The instance that the body is.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] when the body is empty.
+    pub(crate) fn instance(&self) -> Result<Instance, ReadError> {
+        let first = self.body().children().next();
+        Instance::read(first.ok_or_else(|| ReadError::missing("what the Body should hold"))?)
     }
 
     /// The first element of the body of this name.

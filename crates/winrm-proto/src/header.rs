@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::duration;
 use crate::envelope::{Envelope, ReadError};
 use crate::ns;
+use crate::resource::Resource;
 use crate::xml::{Element, WriteError, XmlWriter};
 
 /// What all requests of one client say in their headers, beside the operation's own part.
@@ -55,7 +56,7 @@ impl RequestHeader {
             .markup(r#"<a:Address s:mustUnderstand="true">"#)
             .markup(ns::ANONYMOUS);
         xml.markup(r#"</a:Address></a:ReplyTo><a:Action s:mustUnderstand="true">"#)
-            .plain(target.action)
+            .text(target.action, "the action")?
             .markup("</a:Action>");
         xml.element("a:MessageID", message_id, "the message id")?;
         xml.markup(r#"<w:MaxEnvelopeSize s:mustUnderstand="true">"#)
@@ -85,6 +86,7 @@ impl RequestHeader {
             }
             xml.markup("</w:OptionSet>");
         }
+        write_fragment(&mut xml, target.fragment)?;
         xml.markup("</s:Header><s:Body>");
         Ok(xml)
     }
@@ -97,11 +99,36 @@ pub(crate) struct Target<'a> {
     pub(crate) resource_uri: &'a str,
     pub(crate) selectors: &'a [Selector],
     pub(crate) options: &'a [HeaderOption],
+    /// The part of the resource that is meant, `wsman:FragmentTransfer`.
+    pub(crate) fragment: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// A resource, or a part of it, without options.
+    pub(crate) fn of(action: &'a str, resource: &'a Resource, fragment: Option<&'a str>) -> Self {
+        Self {
+            action,
+            resource_uri: &resource.uri,
+            selectors: &resource.selectors,
+            options: &[],
+            fragment,
+        }
+    }
 }
 
 pub(crate) fn end(mut xml: XmlWriter) -> Vec<u8> {
     xml.markup("</s:Body></s:Envelope>");
     xml.finish()
+}
+
+/// \[DSP0226\] 7.7: which part of the resource is read or written.
+fn write_fragment(xml: &mut XmlWriter, fragment: Option<&str>) -> Result<(), WriteError> {
+    if let Some(fragment) = fragment {
+        xml.markup(r#"<w:FragmentTransfer s:mustUnderstand="true">"#)
+            .text(fragment, "the fragment's name")?
+            .markup("</w:FragmentTransfer>");
+    }
+    Ok(())
 }
 
 pub(crate) fn write_selectors(xml: &mut XmlWriter, selectors: &[Selector]) -> Result<(), WriteError> {
@@ -128,6 +155,11 @@ pub struct ResponseHeader {
 impl ResponseHeader {
     /// Writes the envelope up to `<s:Body>`.
     pub(crate) fn begin(&self, action: &str, room: usize) -> Result<XmlWriter, WriteError> {
+        self.begin_fragment(action, room, None)
+    }
+
+    /// The same for an answer that is about a part of the resource.
+    pub(crate) fn begin_fragment(&self, action: &str, room: usize, fragment: Option<&str>) -> Result<XmlWriter, WriteError> {
         let mut xml = XmlWriter::with_capacity(1_024 + room);
         xml.markup(concat!(
             r#"<s:Envelope xml:lang="en-US" xmlns:s="http://www.w3.org/2003/05/soap-envelope""#,
@@ -135,7 +167,8 @@ impl ResponseHeader {
             r#" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:rsp="http://schemas.microsoft.com/wbem/wsman/1/windows/shell""#,
             r#" xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd"><s:Header><a:Action>"#,
         ));
-        xml.plain(action)
+        // The action of a method's answer repeats what the client has sent.
+        xml.text(action, "the action")?
             .markup("</a:Action><a:MessageID>")
             .plain(&self.message_id)
             .markup("</a:MessageID><a:To>");
@@ -143,6 +176,7 @@ impl ResponseHeader {
         if let Some(relates_to) = &self.relates_to {
             xml.element("a:RelatesTo", relates_to, "the request's message id")?;
         }
+        write_fragment(&mut xml, fragment)?;
         xml.markup("</s:Header><s:Body>");
         Ok(xml)
     }
@@ -219,6 +253,8 @@ pub struct Header {
     pub selectors: Vec<Selector>,
     /// The switches of `wsman:OptionSet`, in order.
     pub options: Vec<HeaderOption>,
+    /// The part of the resource that is meant, `wsman:FragmentTransfer`.
+    pub fragment: Option<String>,
     /// Local names of headers marked `mustUnderstand` that this crate doesn't know: a service has to refuse the request.
     pub not_understood: Vec<String>,
 }
@@ -256,6 +292,7 @@ impl Header {
             (ns::WSMV, "SessionId") => self.session_id = Some(text()),
             // Known, and without a meaning for a service that does one operation at a time.
             (ns::WSMV, "SequenceId" | "OperationID" | "ActivityId") => {}
+            (ns::WSMAN, "FragmentTransfer") => self.fragment = Some(text()),
             (ns::WSMAN, "SelectorSet") => self.selectors = read_selectors(child)?,
             (ns::WSMAN, "OptionSet") => {
                 for option in child.children().filter(|option| option.is(ns::WSMAN, "Option")) {
@@ -312,6 +349,17 @@ impl Header {
         }
     }
 
+    /// What the request is for.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] without a resource URI.
+    pub fn resource(&self) -> Result<Resource, ReadError> {
+        Ok(Resource {
+            uri: self.resource_uri.clone().ok_or_else(|| ReadError::missing("ResourceURI"))?,
+            selectors: self.selectors.clone(),
+        })
+    }
+
     /// The shell that the request is for.
     ///
     /// # Errors
@@ -326,7 +374,11 @@ pub(crate) fn read_selectors(set: Element<'_, '_>) -> Result<Vec<Selector>, Read
     selectors
         .map(|selector| {
             let name = selector.attribute("", "Name").ok_or_else(|| ReadError::missing("Selector/@Name"))?;
-            Ok(Selector::new(name, selector.text()))
+            // The keys of associations are references themselves: in their short form they can be read.
+            Ok(match selector.child(ns::ADDRESSING, "EndpointReference") {
+                Some(reference) => Selector::new(name, Resource::read(reference)?.to_string()),
+                None => Selector::new(name, selector.text()),
+            })
         })
         .collect()
 }

@@ -23,14 +23,20 @@
 //! and entities beyond XML's own five are refused, names are compared by namespace and never by prefix.
 
 pub mod clixml;
+pub mod config;
 pub mod copy;
 pub mod duration;
+pub mod enumeration;
 mod envelope;
 pub mod fault;
 pub mod header;
 pub mod identify;
+pub mod instance;
+pub mod invoke;
 pub mod ns;
 pub mod request;
+pub mod resource;
+pub mod sddl;
 pub mod shell;
 pub mod transfer;
 pub mod xml;
@@ -38,5 +44,7 @@ pub mod xml;
 pub use envelope::{Envelope, ReadError};
 pub use fault::Fault;
 pub use header::{Header, RequestHeader, ResponseHeader};
+pub use instance::{Instance, Property};
 pub use request::Request;
+pub use resource::Resource;
 pub use xml::WriteError;

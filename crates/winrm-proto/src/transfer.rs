@@ -1,17 +1,19 @@
-//! WS-Transfer's Get, and the service's configuration that it reads.
+//! WS-Transfer: Get, Put, Create and Delete of resources. \[DSP0226\] 7.
 
 use crate::envelope::{Envelope, ReadError};
-use crate::header::{Header, RequestHeader, ResponseHeader, Selector, Target, end};
+use crate::header::{Header, RequestHeader, ResponseHeader, Target, end};
+use crate::instance::Instance;
 use crate::ns;
-use crate::xml::{Element, WriteError};
+use crate::resource::Resource;
+use crate::xml::WriteError;
 
 /// Get: reads a resource. \[DSP0226\] 7.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Get {
-    /// The resource's URI.
-    pub resource_uri: String,
-    /// Its keys.
-    pub selectors: Vec<Selector>,
+    /// What is read.
+    pub resource: Resource,
+    /// The part of it that is wished for, `wsman:FragmentTransfer`.
+    pub fragment: Option<String>,
 }
 
 impl Get {
@@ -20,13 +22,16 @@ impl Get {
     /// The answer's action.
     pub const RESPONSE_ACTION: &'static str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/GetResponse";
 
+    /// Asks for a whole resource.
+    #[must_use]
+    pub fn new(resource: Resource) -> Self {
+        Self { resource, fragment: None }
+    }
+
     /// Asks for the service's configuration, `winrm/config`.
     #[must_use]
     pub fn config() -> Self {
-        Self {
-            resource_uri: ns::CONFIG.to_owned(),
-            selectors: Vec::new(),
-        }
+        Self::new(Resource::new(ns::CONFIG))
     }
 
     /// Writes the request.
@@ -34,12 +39,7 @@ impl Get {
     /// # Errors
     /// A text that XML can't carry.
     pub fn write(&self, header: &RequestHeader, message_id: &str) -> Result<Vec<u8>, WriteError> {
-        let target = Target {
-            action: Self::ACTION,
-            resource_uri: &self.resource_uri,
-            selectors: &self.selectors,
-            options: &[],
-        };
+        let target = Target::of(Self::ACTION, &self.resource, self.fragment.as_deref());
         Ok(end(header.begin(message_id, target, 0)?))
     }
 
@@ -48,114 +48,212 @@ impl Get {
     /// # Errors
     /// [`ReadError::Missing`] without a resource URI.
     pub fn read(header: &Header) -> Result<Self, ReadError> {
-        let resource_uri = header.resource_uri.clone().ok_or_else(|| ReadError::missing("ResourceURI"))?;
         Ok(Self {
-            resource_uri,
-            selectors: header.selectors.clone(),
+            resource: header.resource()?,
+            fragment: header.fragment.clone(),
         })
     }
 }
 
-/// The service's configuration, as far as a client or the embedded service has a use for it. `None`: the host doesn't say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Config {
-    /// The largest envelope, in kilobytes of 1,024 bytes.
-    pub max_envelope_size_kb: Option<u32>,
-    /// The longest operation timeout, in milliseconds.
-    pub max_timeout_ms: Option<u32>,
-    /// Operations one user may have under way.
-    pub max_concurrent_operations_per_user: Option<u32>,
-    /// Connections the service takes at once.
-    pub max_connections: Option<u32>,
-    /// Whether clear-text messages are taken.
-    pub allow_unencrypted: Option<bool>,
-    /// The switches under `Service/Auth`: name and value.
-    pub auth: Vec<(String, String)>,
-    /// How long a shell may be idle, in milliseconds.
-    pub idle_timeout_ms: Option<u32>,
-    /// Shells one user may have open.
-    pub max_shells_per_user: Option<u32>,
-    /// Commands one shell may run at once.
-    pub max_processes_per_shell: Option<u32>,
+/// Put: replaces a resource, or a part of it. \[DSP0226\] 7.4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// What is replaced.
+    pub resource: Resource,
+    /// The part of it that is replaced; the instance is a [fragment](Instance::FRAGMENT) then.
+    pub fragment: Option<String>,
+    /// The new content.
+    pub instance: Instance,
 }
 
-impl Config {
-    /// Reads the answer to [`Get::config`].
+impl Put {
+    /// The request's action.
+    pub const ACTION: &'static str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Put";
+
+    /// Writes the request.
     ///
     /// # Errors
-    /// [`ReadError`] when the body holds no configuration or a number isn't one.
-    pub fn read(envelope: &Envelope<'_>) -> Result<Self, ReadError> {
-        let config = envelope.payload(ns::CONFIG, "Config")?;
-        let section = |name: &str| config.child(ns::CONFIG, name);
-        let (service, winrs) = (section("Service"), section("Winrs"));
-        let auth = service.and_then(|service| service.child(ns::CONFIG, "Auth"));
-        Ok(Self {
-            max_envelope_size_kb: setting(Some(config), "MaxEnvelopeSizekb")?,
-            max_timeout_ms: setting(Some(config), "MaxTimeoutms")?,
-            max_concurrent_operations_per_user: setting(service, "MaxConcurrentOperationsPerUser")?,
-            max_connections: setting(service, "MaxConnections")?,
-            allow_unencrypted: setting(service, "AllowUnencrypted")?,
-            auth: auth
-                .into_iter()
-                .flat_map(Element::children)
-                .map(|switch| (switch.local_name().to_owned(), switch.text().trim().to_owned()))
-                .collect(),
-            idle_timeout_ms: setting(winrs, "IdleTimeout")?,
-            max_shells_per_user: setting(winrs, "MaxShellsPerUser")?,
-            max_processes_per_shell: setting(winrs, "MaxProcessesPerShell")?,
-        })
+    /// A text that XML can't carry.
+    pub fn write(&self, header: &RequestHeader, message_id: &str) -> Result<Vec<u8>, WriteError> {
+        let target = Target::of(Self::ACTION, &self.resource, self.fragment.as_deref());
+        let mut xml = header.begin(message_id, target, 1_024)?;
+        self.instance.write(&mut xml)?;
+        Ok(end(xml))
     }
 
-    /// Writes the answer to [`Get::config`].
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// [`ReadError`] without a resource URI or an instance.
+    pub fn read(envelope: &Envelope<'_>, header: &Header) -> Result<Self, ReadError> {
+        Ok(Self {
+            resource: header.resource()?,
+            fragment: header.fragment.clone(),
+            instance: envelope.instance()?,
+        })
+    }
+}
+
+/// The answer to [`Get`] and to [`Put`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceResponse {
+    /// What the resource holds; `None` from a host that says no more of a Put than that it is done.
+    pub instance: Option<Instance>,
+    /// The part that was asked for.
+    pub fragment: Option<String>,
+}
+
+impl InstanceResponse {
+    /// The action of the answer to Put.
+    pub const PUT_ACTION: &'static str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/PutResponse";
+
+    /// The answer that gives this instance.
+    #[must_use]
+    pub fn new(instance: Instance) -> Self {
+        Self {
+            instance: Some(instance),
+            fragment: None,
+        }
+    }
+
+    /// Writes the answer to a Get.
+    ///
+    /// # Errors
+    /// A text that XML can't carry.
+    pub fn write_to_get(&self, header: &ResponseHeader) -> Result<Vec<u8>, WriteError> {
+        self.write(Get::RESPONSE_ACTION, header)
+    }
+
+    /// Writes the answer to a Put.
+    ///
+    /// # Errors
+    /// A text that XML can't carry.
+    pub fn write_to_put(&self, header: &ResponseHeader) -> Result<Vec<u8>, WriteError> {
+        self.write(Self::PUT_ACTION, header)
+    }
+
+    fn write(&self, action: &str, header: &ResponseHeader) -> Result<Vec<u8>, WriteError> {
+        let mut xml = header.begin_fragment(action, 1_024, self.fragment.as_deref())?;
+        if let Some(instance) = &self.instance {
+            instance.write(&mut xml)?;
+        }
+        Ok(end(xml))
+    }
+
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the body isn't usable.
+    pub fn read(envelope: &Envelope<'_>) -> Result<Self, ReadError> {
+        Ok(Self {
+            instance: envelope.body().children().next().map(Instance::read).transpose()?,
+            fragment: envelope.header()?.fragment,
+        })
+    }
+}
+
+/// Create: makes a resource that is no shell. \[DSP0226\] 7.5.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// Where it is made: Windows wants the keys here too.
+    pub resource: Resource,
+    /// What it holds.
+    pub instance: Instance,
+}
+
+impl Create {
+    /// The request's action.
+    pub const ACTION: &'static str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Create";
+
+    /// Writes the request.
+    ///
+    /// # Errors
+    /// A text that XML can't carry.
+    pub fn write(&self, header: &RequestHeader, message_id: &str) -> Result<Vec<u8>, WriteError> {
+        let mut xml = header.begin(message_id, Target::of(Self::ACTION, &self.resource, None), 1_024)?;
+        self.instance.write(&mut xml)?;
+        Ok(end(xml))
+    }
+
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// [`ReadError`] without a resource URI or an instance.
+    pub fn read(envelope: &Envelope<'_>, header: &Header) -> Result<Self, ReadError> {
+        Ok(Self {
+            resource: header.resource()?,
+            instance: envelope.instance()?,
+        })
+    }
+}
+
+/// The answer to [`Create`]: where the new resource is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The resource with its keys.
+    pub resource: Resource,
+    /// The service's address.
+    pub address: String,
+}
+
+impl Created {
+    /// The answer's action.
+    pub const ACTION: &'static str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/CreateResponse";
+
+    /// Writes the answer.
     ///
     /// # Errors
     /// A text that XML can't carry.
     pub fn write(&self, header: &ResponseHeader) -> Result<Vec<u8>, WriteError> {
-        let mut xml = header.begin(Get::RESPONSE_ACTION, 1_024)?;
-        let mut settings = |tag: &'static str, value: Option<String>| -> Result<(), WriteError> {
-            if let Some(value) = value {
-                xml.element(tag, &value, "a setting")?;
-            } else if tag.starts_with(['<', '/']) {
-                xml.markup(tag);
-            }
-            Ok(())
-        };
-        let number = |value: Option<u32>| value.map(|value| value.to_string());
-        settings(r#"<c:Config xmlns:c="http://schemas.microsoft.com/wbem/wsman/1/config">"#, None)?;
-        settings("c:MaxEnvelopeSizekb", number(self.max_envelope_size_kb))?;
-        settings("c:MaxTimeoutms", number(self.max_timeout_ms))?;
-        settings("<c:Service>", None)?;
-        settings("c:MaxConcurrentOperationsPerUser", number(self.max_concurrent_operations_per_user))?;
-        settings("c:MaxConnections", number(self.max_connections))?;
-        settings("c:AllowUnencrypted", self.allow_unencrypted.map(|value| value.to_string()))?;
-        settings("<c:Auth>", None)?;
-        for tag in [
-            "c:Basic",
-            "c:Kerberos",
-            "c:Negotiate",
-            "c:Certificate",
-            "c:CredSSP",
-            "c:CbtHardeningLevel",
-        ] {
-            let value = self.auth.iter().find(|(name, _)| tag.strip_prefix("c:") == Some(name));
-            settings(tag, value.map(|(_, value)| value.clone()))?;
-        }
-        settings("</c:Auth></c:Service><c:Winrs>", None)?;
-        settings("c:IdleTimeout", number(self.idle_timeout_ms))?;
-        settings("c:MaxProcessesPerShell", number(self.max_processes_per_shell))?;
-        settings("c:MaxShellsPerUser", number(self.max_shells_per_user))?;
-        settings("</c:Winrs></c:Config>", None)?;
+        let mut xml = header.begin(Self::ACTION, 512)?;
+        xml.markup("<x:ResourceCreated>");
+        self.resource.write(&mut xml, &self.address)?;
+        xml.markup("</x:ResourceCreated>");
         Ok(end(xml))
+    }
+
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] when it names no resource.
+    pub fn read(envelope: &Envelope<'_>) -> Result<Self, ReadError> {
+        let created = envelope.payload(ns::TRANSFER, "ResourceCreated")?;
+        // There are services that wrap the reference once more.
+        let reference = created.child(ns::ADDRESSING, "EndpointReference").unwrap_or(created);
+        let address = reference.child(ns::ADDRESSING, "Address");
+        Ok(Self {
+            resource: Resource::read(reference)?,
+            address: address.map(|address| address.text().trim().to_owned()).unwrap_or_default(),
+        })
     }
 }
 
-fn setting<T: std::str::FromStr>(section: Option<Element<'_, '_>>, name: &str) -> Result<Option<T>, ReadError> {
-    let Some(element) = section.and_then(|section| section.child(ns::CONFIG, name)) else {
-        return Ok(None);
-    };
-    let text = element.text().trim();
-    text.parse()
-        .map(Some)
-        .map_err(|_| ReadError::invalid(name, text, "it is not of the setting's type"))
+/// Delete: removes a resource that is no shell. \[DSP0226\] 7.6. Its answer is [`DeleteResponse`](crate::shell::DeleteResponse).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delete {
+    /// What is removed.
+    pub resource: Resource,
+}
+
+impl Delete {
+    /// The request's action.
+    pub const ACTION: &'static str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Delete";
+
+    /// Writes the request.
+    ///
+    /// # Errors
+    /// A text that XML can't carry.
+    pub fn write(&self, header: &RequestHeader, message_id: &str) -> Result<Vec<u8>, WriteError> {
+        Ok(end(header.begin(message_id, Target::of(Self::ACTION, &self.resource, None), 0)?))
+    }
+
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] without a resource URI.
+    pub fn read(header: &Header) -> Result<Self, ReadError> {
+        Ok(Self {
+            resource: header.resource()?,
+        })
+    }
 }

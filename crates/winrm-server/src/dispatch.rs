@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
+use winrm_proto::config::Config;
 use winrm_proto::identify::IdentifyResponse;
 use winrm_proto::shell::{
     CommandResponse, CreateResponse, DeleteResponse, ReceiveRequest, SendRequest, SendResponse, Signal, SignalRequest, SignalResponse,
 };
-use winrm_proto::transfer::Config;
 use winrm_proto::xml::{Limits, decode};
 use winrm_proto::{Envelope, Header, Request, ResponseHeader, WriteError, ns};
 
@@ -177,14 +177,14 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
         Request::Identify => identity(&kernel_version()).write(),
         Request::Get(get) => {
             let _operation = shells.operation(&caller.user)?;
-            let uri = get.resource_uri.trim_end_matches('/');
+            let uri = get.resource.uri.trim_end_matches('/');
             if [ns::SHELL, ns::SHELL_CMD].iter().any(|shell| uri.eq_ignore_ascii_case(shell)) {
                 let shell = shells.find(&caller.user, asked.shell_id().map_err(|error| faults::unreadable(&error))?)?;
                 describe(&shell, caller, &asked).write_to_get(header)
             } else if uri.eq_ignore_ascii_case(ns::CONFIG) {
                 config(service).write(header)
             } else {
-                return Err(faults::unknown_resource(&get.resource_uri));
+                return Err(faults::unknown_resource(&get.resource.uri));
             }
         }
         Request::Create(create) => {

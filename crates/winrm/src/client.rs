@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
+use winrm_proto::config::Config;
 use winrm_proto::identify::IdentifyResponse;
-use winrm_proto::transfer::Config;
 
 use crate::builder::ClientBuilder;
 use crate::command::{Command, Place};
@@ -16,6 +17,7 @@ use crate::error::Error;
 use crate::files::{Download, Upload};
 use crate::session::Session;
 use crate::shell::ShellBuilder;
+use crate::wsman::WsMan;
 
 /// How long [`Client::close`] waits at most.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -124,6 +126,42 @@ impl Client {
         self.0.config().await
     }
 
+    /// The host's resources by WS-Management: its configuration, and the classes of WMI.
+    ///
+    /// ```no_run
+    /// # async fn example(client: winrm::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use winrm::Resource;
+    ///
+    /// let wsman = client.wsman();
+    /// let service = wsman.get(&Resource::parse("wmicimv2/Win32_Service?Name=W3SVC")?).await?;
+    /// println!("{}", service.text("State").unwrap_or_default());
+    /// wsman.set(&Resource::parse("winrm/config/service/auth")?, [("Basic", "true")]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn wsman(&self) -> WsMan {
+        WsMan::new(self.0.clone())
+    }
+
+    /// Sends an envelope that the caller has written, and gives the answer as it came: for operations that this crate doesn't
+    /// know. Nothing is read of either but whether the host says that it is busy; it is asked again then, a few times.
+    ///
+    /// ```no_run
+    /// # async fn example(client: winrm::Client, envelope: String) -> Result<(), winrm::Error> {
+    /// let reply = client.exchange(envelope).await?;
+    /// println!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the host can't be reached, doesn't answer or refuses the credentials: see [`ErrorKind`](crate::ErrorKind). Faults, and
+    /// whatever comes with another HTTP status than 401, are replies.
+    pub async fn exchange(&self, envelope: impl Into<Bytes>) -> Result<Reply, Error> {
+        self.0.relay(envelope.into()).await
+    }
+
     /// How many connections this client has made so far, those that have been closed included.
     #[must_use]
     pub fn connections_made(&self) -> u64 {
@@ -144,6 +182,25 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("endpoint", &self.endpoint().to_string())
             .finish_non_exhaustive()
+    }
+}
+
+/// What came back for an envelope of the caller's.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The HTTP status: 200, or 500 for faults.
+    pub status: u16,
+    /// The body, decrypted: an envelope in UTF-8 or UTF-16, or whatever else answers there.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("body", &self.body.len())
+            .finish()
     }
 }
 

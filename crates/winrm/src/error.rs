@@ -165,6 +165,17 @@ impl Error {
         matches!(self.0.kind, ErrorKind::Timeout | ErrorKind::Deadline)
     }
 
+    /// Whether a command was started, or may have been, and its end was not heard of: the connection was lost, no answer came, or the
+    /// host knew nothing of it any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let lost = matches!(
+            self.0.kind,
+            ErrorKind::Closed | ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Fault
+        );
+        lost && self.0.may_have_run != MayHaveRun::No
+    }
+
     /// Whether no connection to the host could be made, TLS included.
     #[must_use]
     pub fn is_connect(&self) -> bool {

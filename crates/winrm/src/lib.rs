@@ -19,6 +19,8 @@
 //! * [`Client::command`] runs one command in a shell of its own; [`Client::shell`] opens a shell for many.
 //! * [`Command::output`] collects, [`Command::spawn`] gives streams, [`Command::status`] only waits.
 //! * [`Client::powershell`] runs a PowerShell script: its errors, warnings and progress come as records, and its output as objects if wanted.
+//! * [`Client::reboot`] restarts the host, and knows by its boot time when it has.
+//! * [`Client::wsman`] reads and changes the host's resources: its configuration, and the classes of WMI.
 //! * Whatever is dropped before its end is ended on the host in the background; [`Client::close`] waits for that.
 //! * Nothing is sent twice where that could run a command twice: [`Error::may_have_run`] tells what is known.
 //!
@@ -35,6 +37,7 @@ mod connection;
 mod credssp;
 mod dial;
 mod endpoint;
+mod enumeration;
 mod error;
 mod files;
 mod kerberos;
@@ -44,6 +47,7 @@ mod pool;
 mod powershell;
 mod proxy;
 mod quote;
+mod restart;
 mod run;
 mod run_as;
 mod session;
@@ -52,33 +56,41 @@ mod stdio;
 mod streams;
 mod tls;
 mod transport;
+mod wsman;
 
 pub use builder::ClientBuilder;
 pub use child::{Child, ExitStatus, Output, Signal};
-pub use client::{Client, Identity, Ping};
+pub use client::{Client, Identity, Ping, Reply};
 pub use command::Command;
 pub use credssp::{CredSsp, CredSspMechanism};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use enumeration::{Enumerate, Enumeration};
 pub use error::{Error, ErrorKind, MayHaveRun};
 pub use files::{CopyEvent, CopySummary, Download, FailureCode, FileError, FileOutcome, FileReport, InvalidPattern, Upload};
 pub use kerberos::{Kerberos, TicketSource};
 pub use powershell::{Information, Objects, PowerShell, PowerShellChild, PowerShellOutput, Record, Records};
 pub use proxy::{NoProxy, Proxy, ProxyError};
+pub use restart::{BootTime, Reboot, RestartEvent, Restarted, Waiting};
 pub use run_as::{InvalidRunAsFlag, LogonType, RunAs, RunAsFailure, RunAsProblem};
 pub use shell::{Shell, ShellBuilder};
 pub use stdio::Stdio;
 pub use streams::{ChildStderr, ChildStdin, ChildStdout};
 pub use tls::{CertificateCheck, InvalidFingerprint, ShownCertificate, TlsFailure, TlsProblem, TlsVersion, UnknownTlsVersion};
 pub use transport::{Encryption, Transport, UnknownName};
+pub use wsman::{Value, WsMan};
 
 pub use winrm_auth::certificate;
 pub use winrm_auth::credentials::InvalidUserName;
 pub use winrm_auth::kinit::Kinit;
 pub use winrm_auth::{CertificateError, ClientCertificate, Credentials, Secret};
 pub use winrm_proto::clixml;
+pub use winrm_proto::config::Config;
+pub use winrm_proto::enumeration::{Association, Filter, Item, Mode, Polymorphism};
 pub use winrm_proto::fault;
 pub use winrm_proto::fault::Fault;
-pub use winrm_proto::transfer::Config;
+pub use winrm_proto::header::Selector;
+pub use winrm_proto::instance::{Instance, Property};
+pub use winrm_proto::resource::{Resource, ResourceError};
 
 /// The README's example compiles.
 #[cfg(doctest)]

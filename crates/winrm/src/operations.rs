@@ -3,13 +3,14 @@
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
+use winrm_proto::config::Config;
 use winrm_proto::fault::{self, code};
 use winrm_proto::identify::{Identify, IdentifyResponse};
 use winrm_proto::shell::{
     CommandRequest, CommandResponse, CreateResponse, CreateShell, DeleteShell, ReceiveRequest, ReceiveResponse, SendRequest, SignalRequest,
     StreamData,
 };
-use winrm_proto::transfer::{Config, Get};
+use winrm_proto::transfer::Get;
 use winrm_proto::{Envelope, Fault, ReadError, WriteError};
 
 use crate::child::Signal;
@@ -174,7 +175,7 @@ fn send_request(shell_id: &str, id: &str, data: Bytes, end: bool) -> SendRequest
     }
 }
 
-fn written(body: Result<Vec<u8>, WriteError>) -> Result<Bytes, Error> {
+pub(crate) fn written(body: Result<Vec<u8>, WriteError>) -> Result<Bytes, Error> {
     body.map(Bytes::from).map_err(unwritable)
 }
 
@@ -207,7 +208,7 @@ pub(crate) fn is_shell_lost(fault: &Fault) -> bool {
     is_gone(fault) || fault.has_number(code::TOO_MANY_OPERATIONS)
 }
 
-fn is_timeout(fault: &Fault) -> bool {
+pub(crate) fn is_timeout(fault: &Fault) -> bool {
     fault.has_number(code::OPERATION_TIMEOUT) || fault.number().is_none() && fault.subcode.as_deref() == Some("TimedOut")
 }
 

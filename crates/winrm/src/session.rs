@@ -21,6 +21,7 @@ use crate::answer;
 use crate::authentication::{Authentication, Tokens, authorization};
 use crate::builder::Settings;
 use crate::cleanup::Cleanups;
+use crate::client::Reply;
 use crate::connection::{Bounds, Connection, RawAnswer, Unanswered};
 use crate::dial::Dialer;
 use crate::endpoint::Endpoint;
@@ -122,7 +123,7 @@ pub(crate) enum Credential {
 pub(crate) struct Operation<'a> {
     pub(crate) action: &'static str,
     /// "The host did not …".
-    pub(crate) purpose: &'static str,
+    pub(crate) purpose: &'a str,
     /// Whether the body stays out of logs.
     pub(crate) secret: bool,
     /// Becomes false as soon as the request may be on its way.
@@ -133,6 +134,12 @@ pub(crate) struct Operation<'a> {
 struct Soap {
     bytes: Vec<u8>,
     envelope: Range<usize>,
+}
+
+/// An answer that was let in, and where in its body the message is, if it came sealed.
+struct Admitted {
+    answer: RawAnswer,
+    opened: Option<Range<usize>>,
 }
 
 /// How an exchange of tokens went.
@@ -270,8 +277,60 @@ impl Session {
         read(&envelope).map_err(unreadable)
     }
 
+    /// Sends an envelope of the caller's until the host isn't busy any more, and gives the answer as it is.
+    pub(crate) async fn relay(&self, body: Bytes) -> Result<Reply, Error> {
+        let operation = Operation {
+            action: "a message of the caller's",
+            purpose: "answer the message",
+            secret: true,
+            absent: None,
+        };
+        let mut pause = BUSY_PAUSE;
+        let mut left = BUSY_RETRIES;
+        loop {
+            let Admitted { mut answer, opened } = self.admitted(operation, &body, Credential::Needed).await?;
+            if let Some(opened) = opened {
+                answer.body.truncate(opened.end);
+                answer.body.drain(..opened.start);
+            }
+            if left == 0 || answer.status != StatusCode::INTERNAL_SERVER_ERROR || !self.is_busy(&answer.body) {
+                return Ok(Reply {
+                    status: answer.status.as_u16(),
+                    body: answer.body,
+                });
+            }
+            tracing::debug!(?pause, "the host is busy");
+            left -= 1;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    fn is_busy(&self, answer: &[u8]) -> bool {
+        let fault = || {
+            let text = winrm_proto::xml::decode(answer).ok()?;
+            Envelope::parse(&text, &self.limits).ok()?.fault()
+        };
+        fault().is_some_and(|fault| fault.has_number(code::BUSY))
+    }
+
     /// One request, over any connection, and the SOAP that answers it.
     async fn exchange(&self, operation: Operation<'_>, body: &Bytes, credential: Credential) -> Result<Soap, Error> {
+        let Admitted { answer, opened } = self.admitted(operation, body, credential).await?;
+        match opened {
+            Some(envelope) => Ok(Soap {
+                bytes: answer.body,
+                envelope,
+            }),
+            None => answer::soap_of(answer, &self.url).map(|bytes| Soap {
+                envelope: 0..bytes.len(),
+                bytes,
+            }),
+        }
+    }
+
+    /// One request, over any connection, and whatever answers it but a refusal of the credentials.
+    async fn admitted(&self, operation: Operation<'_>, body: &Bytes, credential: Credential) -> Result<Admitted, Error> {
         if credential == Credential::Needed && matches!(self.authentication, Authentication::None) {
             return Err(Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"));
         }
@@ -351,8 +410,8 @@ impl Session {
         request
     }
 
-    /// Takes the SOAP out of an answer, and keeps the connection if it can go on.
-    fn accept(&self, mut answer: RawAnswer, mut channel: Channel, keep: bool) -> Result<Soap, Error> {
+    /// Opens an answer if it is sealed, and keeps the connection if it can go on.
+    fn accept(&self, mut answer: RawAnswer, mut channel: Channel, keep: bool) -> Result<Admitted, Error> {
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(self.unauthorized(&answer));
         }
@@ -362,9 +421,9 @@ impl Session {
         if let Some(refusal) = self.dialer.route.refusal(&answer, &self.dialer.endpoint) {
             return Err(refusal);
         }
-        let mut envelope = None;
+        let mut opened = None;
         if let Security::Sealed { sealer, protocol } = &mut channel.security {
-            envelope = open_sealed(sealer, *protocol, &mut answer, &self.limits).map_err(|error| {
+            opened = open_sealed(sealer, *protocol, &mut answer, &self.limits).map_err(|error| {
                 Error::new(
                     ErrorKind::Protocol,
                     format!("the encrypted answer of {} can't be accepted", self.url),
@@ -378,16 +437,7 @@ impl Session {
         if keep {
             self.pool.put(channel);
         }
-        match envelope {
-            Some(envelope) => Ok(Soap {
-                bytes: answer.body,
-                envelope,
-            }),
-            None => answer::soap_of(answer, &self.url).map(|bytes| Soap {
-                envelope: 0..bytes.len(),
-                bytes,
-            }),
-        }
+        Ok(Admitted { answer, opened })
     }
 
     fn hint(&self, offered: &[String]) -> &'static str {

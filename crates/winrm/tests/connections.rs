@@ -6,7 +6,7 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use support::{Host, Reply, envelope, fault, received, started, well};
+use support::{Host, Reply, envelope, fault, http, received, started, well};
 use winrm::{Client, Credentials, Encryption, ErrorKind, MayHaveRun, Transport};
 
 fn client(url: &str) -> winrm::ClientBuilder {
@@ -172,6 +172,30 @@ async fn a_busy_host_is_asked_again() {
     .await;
     assert_eq!(host.client().command("x").output().await.unwrap().exit_code, Some(7));
     assert_eq!(host.actions(), ["Create", "Command", "Command", "Command", "Receive", "Delete"]);
+}
+
+#[tokio::test]
+async fn an_envelope_of_the_callers_is_answered_as_it_is() {
+    let host = Host::start(|seen| match seen.number {
+        1 => fault(170, "The requested resource is in use."),
+        2 => Reply::Raw(http("200 ", "", b"no envelope")),
+        3 => Reply::Raw(http("404 ", "Content-Type: text/html\r\n", b"<p>no such page")),
+        4 => fault(5, "Access is denied."),
+        _ => Reply::Raw(http("401 ", "WWW-Authenticate: Basic realm=\"WSMAN\"\r\n", b"")),
+    })
+    .await;
+    let client = host.client();
+    let mine = envelope("<mine/>");
+    for (status, body) in [(200, "no envelope"), (404, "<p>no such page"), (500, "Access is denied.")] {
+        let reply = client.exchange(mine.clone()).await.unwrap();
+        assert_eq!(reply.status, status);
+        let text = String::from_utf8(reply.body).unwrap();
+        assert!(text.contains(body), "{text}");
+    }
+    let error = client.exchange(mine.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert!(host.seen().iter().all(|seen| seen.body == mine));
+    assert_eq!(host.seen().len(), 5);
 }
 
 #[tokio::test]

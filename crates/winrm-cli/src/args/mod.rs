@@ -13,6 +13,7 @@ mod fleet;
 mod inventory;
 mod ping;
 mod ps;
+mod reboot;
 mod run;
 mod serve;
 mod tls;
@@ -26,6 +27,7 @@ pub(crate) use fleet::{FleetArguments, ManyResults, ReportArguments, ReportForma
 pub(crate) use inventory::{InventoryArguments, ShowArguments};
 pub(crate) use ping::PingArguments;
 pub(crate) use ps::{ObjectFormat, PsArguments, ScriptArguments};
+pub(crate) use reboot::{RebootArguments, RebootOkArguments};
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
 pub(crate) use tls::{ProxyArguments, TlsArguments};
@@ -67,6 +69,7 @@ pub(crate) enum Verb {
     Put(Box<PutArguments>),
     Get(Box<GetArguments>),
     Ping(PingArguments),
+    Reboot(Box<RebootArguments>),
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{BecomeArguments, ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, seconds, variable};
+use super::{BecomeArguments, ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, RebootOkArguments, seconds, variable};
 
 /// Run a PowerShell script on a host, or on many
 ///
@@ -60,6 +60,8 @@ pub(crate) struct PsArguments {
     /// Deadline for the script: when it passes, the script is ended on the host
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) reboot: RebootOkArguments,
     /// Leave standard input alone: the script reads an empty one
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,

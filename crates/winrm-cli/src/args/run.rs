@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{BecomeArguments, ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, seconds, variable};
+use super::{BecomeArguments, ConnectionArguments, FleetArguments, InventoryArguments, ManyResults, RebootOkArguments, seconds, variable};
 
 /// Run a command on a host, or on many
 ///
@@ -26,6 +26,7 @@ Examples:
   winrm run web1 -- findstr 'two words' C:\\Temp\\a.txt     # several: each stays one argument on the host
   winrm run --timeout 60 --env LANG=C -C 'C:\\app' web1 -- build.cmd
   tar c . | winrm run web1 -- tar x -C 'C:\\app'
+  winrm run --reboot-ok web1 -- 'msiexec /i app.msi /qn'    # may restart the host: waits until it is back
   winrm run web1 --become SYSTEM -- whoami                 # as another account, elevated: see also -K, --become-flags
   winrm run -i prod.yml 'web*:!web3' -f 200 -- hostname
   winrm run -i prod.yml all --batch 10% --max-fail 5% --ok-codes 0,3010 -- patch.cmd
@@ -60,6 +61,8 @@ pub(crate) struct RunArguments {
     /// Deadline for the command: when it passes, the command is ended on the host
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) reboot: RebootOkArguments,
     /// Leave standard input alone: the command reads an empty one
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,

@@ -30,6 +30,7 @@ use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer::{self, Output, StatusLine};
 use crate::ps::Script;
+use crate::reboot::Watched;
 use crate::signals::Signals;
 
 use entry::Entry;
@@ -68,6 +69,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
         return crate::run::on_one_host(&connected, &arguments).await;
     }
+    Watched::refuse_on_many(&arguments.reboot)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "run",
@@ -128,6 +130,7 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
         let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
         return crate::ps::on_one_host(&connected, script, &arguments).await;
     }
+    Watched::refuse_on_many(&arguments.reboot)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "ps",

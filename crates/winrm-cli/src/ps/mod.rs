@@ -17,6 +17,7 @@ use crate::args::{PsArguments, ScriptArguments};
 use crate::connection::{self, Connected};
 use crate::failure::{Failure, Status};
 use crate::printer::StatusLine;
+use crate::reboot::Watched;
 use crate::run::{Cut, Uncopied, end, exit_code, feed, interruptions};
 use crate::signals::Signals;
 use diagnosis::Diagnosis;
@@ -47,7 +48,11 @@ pub(crate) async fn on_one_host(connected: &Connected, script: &Script, argument
     }
     powershell.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
     let objects = arguments.script.objects.map(ObjectPrinter::new);
-    let outcome = run_to_its_end(powershell, objects, pass_stdin, &arguments.script.engine).await;
+    let watched = Watched::begin(client, &arguments.reboot).await?;
+    let mut outcome = run_to_its_end(powershell, objects, pass_stdin, &arguments.script.engine).await;
+    if let Some(watched) = watched {
+        outcome = watched.judge(outcome).await;
+    }
     client.close().await;
     outcome
 }

@@ -63,6 +63,7 @@ impl CommandRequest {
             resource_uri: ns::SHELL_CMD,
             selectors: &selectors,
             options: &options,
+            fragment: None,
         };
         let mut xml = header.begin(message_id, target, self.command.len())?;
         xml.markup("<rsp:CommandLine");
@@ -196,6 +197,7 @@ impl SignalRequest {
             resource_uri: ns::SHELL_CMD,
             selectors: &selectors,
             options: &[],
+            fragment: None,
         };
         let mut xml = header.begin(message_id, target, 200)?;
         xml.markup("<rsp:Signal");

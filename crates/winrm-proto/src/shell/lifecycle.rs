@@ -81,6 +81,7 @@ impl CreateShell {
             resource_uri: &self.resource_uri,
             selectors: &[],
             options: &options,
+            fragment: None,
         };
         let mut xml = header.begin(message_id, target, 512)?;
         xml.markup("<rsp:Shell");
@@ -319,6 +320,7 @@ impl DeleteShell {
             resource_uri: &self.resource_uri,
             selectors: &selectors,
             options: &[],
+            fragment: None,
         };
         Ok(end(header.begin(message_id, target, 0)?))
     }

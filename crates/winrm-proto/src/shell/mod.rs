@@ -37,7 +37,7 @@ macro_rules! empty_response {
         }
     };
 }
-use empty_response;
+pub(crate) use empty_response;
 
 #[cfg(test)]
 mod tests;

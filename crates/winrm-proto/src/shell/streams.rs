@@ -91,6 +91,7 @@ impl SendRequest {
             resource_uri: ns::SHELL_CMD,
             selectors: &selectors,
             options: &[],
+            fragment: None,
         };
         let mut xml = header.begin(message_id, target, self.streams.iter().map(StreamData::room).sum())?;
         xml.markup("<rsp:Send>");
@@ -175,6 +176,7 @@ impl ReceiveRequest {
             resource_uri: ns::SHELL_CMD,
             selectors: &selectors,
             options,
+            fragment: None,
         };
         let mut xml = header.begin(message_id, target, 200)?;
         xml.markup("<rsp:Receive><rsp:DesiredStream");

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Config;
 use crate::fault::{self, Fault, FaultCode};
 use crate::header::HeaderOption;
 use crate::identify::{Identify, IdentifyResponse};
-use crate::transfer::{Config, Get};
+use crate::transfer::Get;
 use crate::xml::{Limits, decode};
 use crate::{Envelope, Header, ReadError, Request, RequestHeader, ResponseHeader, WriteError, ns};
 

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// A value that XML 1.0 can't carry, not even escaped.
+/// A value that XML 1.0 can't carry, not even escaped, or a name that no element can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} holds U+{code_point:04X} at character {position}, which XML can't carry")]
 pub struct WriteError {
@@ -77,6 +77,23 @@ impl XmlWriter {
             done = index + 1;
         }
         self.out.extend_from_slice(&bytes[done..]);
+        Ok(self)
+    }
+
+    /// The name of an element, without a prefix.
+    pub(crate) fn name(&mut self, name: &str, what: &str) -> Result<&mut Self, WriteError> {
+        let fits = |(index, c): (usize, char)| match c {
+            'a'..='z' | 'A'..='Z' | '_' => true,
+            '0'..='9' | '-' | '.' => index > 0,
+            _ => !c.is_ascii() && (c.is_alphabetic() || index > 0 && c.is_numeric()),
+        };
+        if name.is_empty() {
+            return Err(refused(name, 0, what));
+        }
+        if let Some((index, _)) = name.char_indices().find(|place| !fits(*place)) {
+            return Err(refused(name, index, what));
+        }
+        self.out.extend_from_slice(name.as_bytes());
         Ok(self)
     }
 

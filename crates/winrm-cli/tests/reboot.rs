@@ -1,0 +1,147 @@
+//! `winrm reboot` and `--reboot-ok`, on machines of the test that go down and come up again on their ports.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what a test runs into is its failure, and what the support modules print is its output"
+)]
+
+#[path = "../../winrm/tests/support/machine.rs"]
+mod machine;
+#[expect(dead_code, reason = "the tests with peers use more of it")]
+mod support;
+
+use std::fs;
+use std::process::{Child, Command, Output, Stdio};
+
+use machine::Machine;
+use support::service;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+const FIRST: &str = "20260526085136.498403+120";
+const SECOND: &str = "20261127130000.000000+060";
+
+fn winrm(test: &str, arguments: &[&str]) -> Child {
+    let password = service::folder(test).join("password");
+    fs::write(&password, "secret\n").unwrap();
+    let (verb, arguments) = arguments.split_first().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_winrm"))
+        .arg(verb)
+        .args(["--transport", "plaintext", "--user", "alice", "--connection-password-file"])
+        .arg(password)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn told(child: Child) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// Waits for the command that takes the machine down, and takes it down.
+fn fall(machine: &mut Machine, asked: &mut UnboundedReceiver<()>) {
+    asked.blocking_recv().unwrap();
+    machine.down();
+}
+
+#[test]
+fn a_host_is_restarted_and_waited_for() {
+    let (mut machine, mut asked) = Machine::new(FIRST);
+    let child = winrm(
+        "reboot-waits",
+        &["reboot", "--wait", "--settle", "0.2", "-m", "Patch day", &machine.url()],
+    );
+    fall(&mut machine, &mut asked);
+    machine.up(SECOND);
+    let (code, out, err) = told(child);
+    assert_eq!(
+        out, "restarted: up since 2026-11-27 12:00:00Z, before since 2026-05-26 06:51:36Z\n",
+        "{err}"
+    );
+    assert_eq!(code, Some(0), "{err}");
+    assert!(machine.commands()[0].contains("Patch day"), "{:?}", machine.commands());
+    // Without --wait nobody waits.
+    let (code, out, _) = told(winrm("reboot-asks", &["reboot", &machine.url()]));
+    assert_eq!((code, out.as_str()), (Some(0), "restarts; it was up since 2026-11-27 12:00:00Z\n"));
+}
+
+#[test]
+fn a_host_that_stays_away_is_unreachable_and_one_that_stays_up_is_late() {
+    let (mut machine, mut asked) = Machine::new(FIRST);
+    let child = winrm("reboot-late", &["reboot", "--wait", "--timeout", "3", &machine.url()]);
+    let (code, _, err) = told(child);
+    assert_eq!(code, Some(124), "{err}");
+    assert!(err.contains("the host has not restarted within 3 s: it answers"), "{err}");
+    asked.blocking_recv().unwrap();
+    let child = winrm("reboot-gone", &["reboot", "--wait", "--timeout", "5", &machine.url()]);
+    fall(&mut machine, &mut asked);
+    let (code, _, err) = told(child);
+    assert_eq!(code, Some(4), "{err}");
+    assert!(
+        err.contains("the host has not come back within 5 s") && err.contains("hint: "),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_command_that_takes_its_host_down_is_done_when_the_host_has_restarted() {
+    let (mut machine, mut asked) = Machine::new(FIRST);
+    let url = machine.url();
+    let child = winrm("reboot-ok", &["run", "--reboot-ok", &url, "--", "falls"]);
+    fall(&mut machine, &mut asked);
+    machine.up(SECOND);
+    let (code, _, err) = told(child);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("the host has restarted: up since 2026-11-27 12:00:00Z"), "{err}");
+    assert!(err.contains("the command's exit code is unknown"), "{err}");
+    // A service that comes back without its host having restarted has lost the command.
+    let child = winrm(
+        "reboot-not-ok",
+        &["run", "--reboot-ok", "--reboot-timeout", "3", &url, "--", "falls"],
+    );
+    fall(&mut machine, &mut asked);
+    machine.up(SECOND);
+    let (code, _, err) = told(child);
+    assert_eq!(code, Some(4), "{err}");
+    assert!(
+        err.contains("the host has not restarted within 3 s") && err.contains("error: "),
+        "{err}"
+    );
+    // Without the flag a lost command is a lost command.
+    let child = winrm("reboot-unsaid", &["run", &url, "--", "falls"]);
+    fall(&mut machine, &mut asked);
+    machine.up(FIRST);
+    let (code, _, err) = told(child);
+    assert_eq!(code, Some(4), "{err}");
+    assert!(!err.contains("restart"), "{err}");
+    // What ends by itself needs no restart.
+    let (code, ..) = told(winrm("reboot-unneeded", &["run", "--reboot-ok", &url, "--", "exit", "0"]));
+    assert_eq!(code, Some(0));
+    let (code, _, err) = told(winrm("reboot-many", &["run", "--reboot-ok", &format!("{url},{url}"), "--", "exit"]));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("--reboot-ok is for one host"), "{err}");
+}
+
+#[test]
+fn many_hosts_are_restarted_side_by_side() {
+    let (mut one, mut one_asked) = Machine::new(FIRST);
+    let (mut other, mut other_asked) = Machine::new(FIRST);
+    let refusing = Machine::new(FIRST).0;
+    refusing.shutdown_answers(5, "Access is denied.(5)\r\n");
+    let targets = format!("{},{},{}", one.url(), other.url(), refusing.url());
+    let child = winrm("reboot-several", &["reboot", "--wait", "--settle", "0.2", &targets]);
+    fall(&mut one, &mut one_asked);
+    fall(&mut other, &mut other_asked);
+    one.up(SECOND);
+    other.up(SECOND);
+    let (code, out, err) = told(child);
+    assert_eq!(out.matches("restarted: up since 2026-11-27 12:00:00Z").count(), 2, "{out}{err}");
+    assert!(out.contains("refused the restart with 5"), "{out}");
+    assert!(err.contains("3 hosts: 2 ok, 0 failed, 1 unreachable, 0 left out"), "{err}");
+    assert_eq!(code, Some(4));
+}

@@ -1,0 +1,1 @@
+"""Where pywinrm keeps what it has from elsewhere."""
