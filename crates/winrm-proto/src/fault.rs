@@ -277,7 +277,15 @@ impl Fault {
         });
         xml.markup("</s:Value>");
         if let Some(subcode) = &self.subcode {
-            xml.markup("<s:Subcode><s:Value>").markup(if addressing { "a:" } else { "w:" });
+            xml.markup(match subcode.as_str() {
+                _ if addressing => "<s:Subcode><s:Value>a:",
+                // Of WS-Transfer and WS-Enumeration themselves.
+                "InvalidRepresentation" => "<s:Subcode><s:Value>x:",
+                "InvalidEnumerationContext" | "CannotProcessFilter" | "FilteringNotSupported" | "FilterDialectRequestedUnavailable" => {
+                    r#"<s:Subcode><s:Value xmlns:n="http://schemas.xmlsoap.org/ws/2004/09/enumeration">n:"#
+                }
+                _ => "<s:Subcode><s:Value>w:",
+            });
             xml.text(subcode, "the fault's subcode")?.markup("</s:Value></s:Subcode>");
         }
         xml.markup("</s:Code><s:Reason>");

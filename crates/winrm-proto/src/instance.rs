@@ -163,24 +163,24 @@ impl Instance {
 
     fn write_root(&self, xml: &mut XmlWriter, alone: bool) -> Result<(), WriteError> {
         let is_fragment = self.name == Self::FRAGMENT;
-        let prefix = if is_fragment { "w" } else { prefix_of(&self.namespace, "n0") };
+        let own = usual_prefix(&self.namespace);
+        let prefix = if is_fragment { "w" } else { prefix_of(&self.namespace, own) };
         open(xml, prefix, &self.name)?;
         xml.markup(r#" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance""#);
-        declare(xml, "n0", &self.namespace)?;
+        declare(xml, own, &self.namespace)?;
         if alone {
             xml.markup(r#" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing""#)
                 .markup(r#" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd""#);
         }
         write_source(xml, self.source.as_deref())?;
         xml.markup(">");
-        self.write_properties(xml, 0)?;
+        self.write_properties(xml, own, 0)?;
         close(xml, prefix, &self.name);
         Ok(())
     }
 
-    fn write_properties(&self, xml: &mut XmlWriter, depth: usize) -> Result<(), WriteError> {
-        let own = format!("n{depth}");
-        let prefix = prefix_of(&self.namespace, &own);
+    fn write_properties(&self, xml: &mut XmlWriter, own: &str, depth: usize) -> Result<(), WriteError> {
+        let prefix = prefix_of(&self.namespace, own);
         for (name, property) in &self.properties {
             open(xml, prefix, name)?;
             if !matches!(property, Property::Instance(_)) {
@@ -209,18 +209,23 @@ impl Instance {
                     resource.write(xml, ns::ANONYMOUS)?;
                 }
                 Property::Instance(instance) => {
-                    let inner = format!("n{}", depth + 1);
-                    declare(xml, &inner, &instance.namespace)?;
+                    let other = format!("n{}", depth + 1);
+                    let inner = if instance.namespace == self.namespace {
+                        own
+                    } else {
+                        declare(xml, &other, &instance.namespace)?;
+                        &other
+                    };
                     if instance.name != *name {
                         xml.markup(r#" xsi:type=""#);
                         if !instance.namespace.is_empty() {
-                            xml.plain(&inner).markup(":");
+                            xml.plain(inner).markup(":");
                         }
                         xml.name(&instance.name, "the class's name")?.markup(r#"_Type""#);
                     }
                     write_source(xml, instance.source.as_deref())?;
                     xml.markup(">");
-                    instance.write_properties(xml, depth + 1)?;
+                    instance.write_properties(xml, inner, depth + 1)?;
                 }
             }
             close(xml, prefix, name);
@@ -357,6 +362,17 @@ fn date_tag(text: &str) -> &'static str {
         time
     } else {
         date
+    }
+}
+
+/// The prefix that Windows gives a namespace: nothing reads it, but people do.
+fn usual_prefix(namespace: &str) -> &'static str {
+    if namespace.starts_with(ns::CONFIG) {
+        "cfg"
+    } else if namespace == ns::SHELL {
+        "rsp"
+    } else {
+        "p"
     }
 }
 
