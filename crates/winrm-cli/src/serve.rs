@@ -40,6 +40,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
             .map_err(|error| Failure::configuration(format!("the authorities of {}", file.display())).because(error))?;
         builder = builder.client_authorities(authorities);
     }
+    for operator in &arguments.operator {
+        builder = builder.operator(operator);
+    }
+    if let Some(sddl) = &arguments.root_sddl {
+        builder = builder.root_sddl(sddl);
+    }
     for (upn, user) in &arguments.map_certificate {
         builder = builder.map_certificate(upn.clone(), user);
     }
@@ -117,6 +123,10 @@ fn start_hint(error: &ServeError) -> Option<&'static str> {
         ServeError::NoClientAuthorities => Some("give --client-ca FILE and --map-certificate UPN=USER, or leave certificate out of --auth"),
         ServeError::CertificatesNotOffered => Some("add certificate to --auth, or leave --client-ca and --map-certificate out"),
         ServeError::CertificatesWithoutTls => Some("give --tls-listen ADDR:PORT: certificates need https"),
+        ServeError::UnknownOperator(_) => Some("name an account of --users or --user, as it stands there"),
+        ServeError::RootSddl(_) => {
+            Some("such as O:NSG:BAD:P(A;;GA;;;BA)(A;;GXGR;;;RM): administrators everything, operators shells and reading")
+        }
         ServeError::UnknownAccount { .. } => Some("name an account of --users or --user behind the ="),
         _ => None,
     }

@@ -12,6 +12,7 @@ use winrm_auth::ntlm::{AcceptorIdentity, NtHash, NtlmAcceptor, PasswordLookup};
 use winrm_auth::spnego::SpnegoAcceptor;
 use winrm_auth::{Challenge, ChannelBinding, ChannelBindingPolicy, Credentials, Mechanism, Peer, Scheme, TokenMachine};
 
+use crate::configuration::CbtHardeningLevel;
 use crate::credssp::{self, CredSsp, CredSspAcceptors};
 use crate::users::Users;
 
@@ -75,18 +76,6 @@ impl AuthMethod {
             Self::Certificate => Scheme::Certificate,
         }
     }
-
-    /// The switch's name under `Service/Auth` of the configuration; Windows has none for bare NTLM.
-    pub(crate) fn config_name(self) -> Option<&'static str> {
-        match self {
-            Self::Negotiate => Some("Negotiate"),
-            Self::Kerberos => Some("Kerberos"),
-            Self::Ntlm => None,
-            Self::CredSsp => Some("CredSSP"),
-            Self::Basic => Some("Basic"),
-            Self::Certificate => Some("Certificate"),
-        }
-    }
 }
 
 impl fmt::Display for AuthMethod {
@@ -126,7 +115,6 @@ pub(crate) struct Acceptors {
     identity: AcceptorIdentity,
     kerberos: Option<KerberosService>,
     any_principal: bool,
-    require_channel_binding: bool,
     credssp: CredSspAcceptors,
 }
 
@@ -141,33 +129,37 @@ impl PasswordLookup for Passwords {
 }
 
 impl Acceptors {
-    pub(crate) fn new(
-        users: Arc<Users>,
-        machine: &str,
-        kerberos: Option<KerberosService>,
-        any_principal: bool,
-        require_channel_binding: bool,
-        credssp: CredSsp,
-    ) -> Self {
+    pub(crate) fn new(users: Arc<Users>, machine: &str, kerberos: Option<KerberosService>, any_principal: bool, credssp: CredSsp) -> Self {
         Self {
             users,
             identity: AcceptorIdentity::standalone(machine),
             kerberos,
             any_principal,
-            require_channel_binding,
             credssp: CredSspAcceptors::new(credssp, machine),
         }
+    }
+
+    pub(crate) fn has_kerberos(&self) -> bool {
+        self.kerberos.is_some()
     }
 
     /// A machine for one authentication under `scheme`; `None` for schemes without tokens. `binding` is that of our certificate.
     ///
     /// # Errors
     /// No random numbers to be had, no TLS for CredSSP.
-    pub(crate) fn machine(&self, scheme: &Scheme, binding: Option<&ChannelBinding>) -> Result<Option<Box<dyn TokenMachine>>, NoMachine> {
+    pub(crate) fn machine(
+        &self,
+        scheme: &Scheme,
+        binding: Option<&ChannelBinding>,
+        level: CbtHardeningLevel,
+    ) -> Result<Option<Box<dyn TokenMachine>>, NoMachine> {
         let policy = match binding {
             None => ChannelBindingPolicy::Ignore,
-            Some(binding) if self.require_channel_binding => ChannelBindingPolicy::Required(binding.clone()),
-            Some(binding) => ChannelBindingPolicy::IfPresent(binding.clone()),
+            Some(binding) => match level {
+                CbtHardeningLevel::None => ChannelBindingPolicy::Ignore,
+                CbtHardeningLevel::Relaxed => ChannelBindingPolicy::IfPresent(binding.clone()),
+                CbtHardeningLevel::Strict => ChannelBindingPolicy::Required(binding.clone()),
+            },
         };
         Ok(match scheme {
             Scheme::Ntlm => Some(Box::new(self.ntlm(policy)?)),

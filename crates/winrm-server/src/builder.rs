@@ -9,12 +9,19 @@ use winrm_auth::certificate::Upn;
 use winrm_auth::kerberos::KerberosService;
 
 use crate::authentication::{Acceptors, AuthMethod};
-use crate::client_certificate::{CertificateAccounts, ClientAuthorities};
+use crate::cim::{CimClass, Classes, OperatingSystem, Processes, SystemServices, UserAccounts};
+use crate::client_certificate::{ClientAuthorities, ClientCertificates};
+use crate::configuration::{
+    CbtHardeningLevel, CertificateMapping, ClientSettings, Configuration, ConfigurationStore, DEFAULT_ROOT_SDDL, IpFilter, Ports,
+};
 use crate::credssp::CredSsp;
+use crate::enumerations::Enumerations;
 use crate::host::{AnyHost, Host, LocalHost};
-use crate::listener::Listener;
+use crate::identities::Identities;
+use crate::listeners::{ListenAddress, ListenerError, ListenerSettings, Listeners, Places};
 use crate::quotas::Quotas;
-use crate::server::{ServeError, Server, Settings};
+use crate::server::{ServeError, Server, Service, Settings};
+use crate::shells::Shells;
 use crate::tls::{Identity, machine_name};
 use crate::users::Users;
 
@@ -23,7 +30,7 @@ use crate::users::Users;
 pub struct ServerBuilder {
     listen: Vec<SocketAddr>,
     tls_listen: Vec<SocketAddr>,
-    identity: Option<Identity>,
+    identities: Vec<Identity>,
     path: String,
     users: Users,
     methods: Option<Vec<AuthMethod>>,
@@ -31,11 +38,14 @@ pub struct ServerBuilder {
     client_authorities: Option<ClientAuthorities>,
     mapped: Vec<(Upn, String)>,
     any_principal: bool,
-    require_channel_binding: bool,
+    cbt_hardening_level: CbtHardeningLevel,
     credssp: CredSsp,
     allow_unencrypted: bool,
     quotas: Quotas,
     host: Arc<dyn AnyHost>,
+    classes: Classes,
+    operators: Vec<String>,
+    root_sddl: Option<String>,
 }
 
 impl ServerBuilder {
@@ -43,7 +53,7 @@ impl ServerBuilder {
         Self {
             listen: Vec::new(),
             tls_listen: Vec::new(),
-            identity: None,
+            identities: Vec::new(),
             path: "/wsman".to_owned(),
             users: Users::new(),
             methods: None,
@@ -51,11 +61,14 @@ impl ServerBuilder {
             client_authorities: None,
             mapped: Vec::new(),
             any_principal: false,
-            require_channel_binding: false,
+            cbt_hardening_level: CbtHardeningLevel::Relaxed,
             credssp: CredSsp::default(),
             allow_unencrypted: false,
             quotas: Quotas::default(),
             host: Arc::new(LocalHost::new()),
+            classes: Classes::default(),
+            operators: Vec::new(),
+            root_sddl: None,
         }
     }
 
@@ -72,8 +85,11 @@ impl ServerBuilder {
     }
 
     /// The certificate and key for https; a self-signed one is made where none is given.
+    ///
+    /// May be called again: the listeners of [`tls_listen`](Self::tls_listen) use the first, the others are there for those that
+    /// administrators create by their thumbprints.
     pub fn tls_identity(mut self, identity: Identity) -> Self {
-        self.identity = Some(identity);
+        self.identities.push(identity);
         self
     }
 
@@ -133,8 +149,17 @@ impl ServerBuilder {
     }
 
     /// Refuses NTLM and Kerberos over https without a channel binding. Off by default, as on Windows: then only wrong ones are refused.
-    pub fn require_channel_binding(mut self, require: bool) -> Self {
-        self.require_channel_binding = require;
+    pub fn require_channel_binding(self, require: bool) -> Self {
+        self.cbt_hardening_level(if require {
+            CbtHardeningLevel::Strict
+        } else {
+            CbtHardeningLevel::Relaxed
+        })
+    }
+
+    /// How strictly a channel binding is asked for with NTLM and Kerberos over https.
+    pub fn cbt_hardening_level(mut self, level: CbtHardeningLevel) -> Self {
+        self.cbt_hardening_level = level;
         self
     }
 
@@ -162,6 +187,28 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds a class for WS-Management's reads, lists and methods; one of the same name, also one of the service's own, is replaced. The
+    /// service's own are in `root/cimv2`: `Win32_OperatingSystem`, `Win32_Process`, `Win32_Service`, `Win32_UserAccount`.
+    pub fn class(mut self, class: impl CimClass) -> Self {
+        self.classes.add(Arc::new(class));
+        self
+    }
+
+    /// Makes an account an operator and no administrator: what it may do is what the [descriptor](Self::root_sddl) says, which by
+    /// default is nothing. May be called again.
+    pub fn operator(mut self, user: impl Into<String>) -> Self {
+        self.operators.push(user.into());
+        self
+    }
+
+    /// The security descriptor that says who may do what, in SDDL: `RootSDDL` of the configuration. If not set, that of Windows:
+    /// administrators may do everything. Reading needs `GR`, changing `GW`, shells and methods `GX`; the configuration is the
+    /// administrators' alone.
+    pub fn root_sddl(mut self, sddl: impl Into<String>) -> Self {
+        self.root_sddl = Some(sddl.into());
+        self
+    }
+
     /// Opens all listeners. Connections queue up until [`Server::serve`] takes them.
     ///
     /// # Errors
@@ -173,37 +220,48 @@ impl ServerBuilder {
         if let Some(version) = self.credssp.impossible_version() {
             return Err(ServeError::CredSspVersion(version));
         }
+        let root_sddl = self.root_sddl.as_deref().unwrap_or(DEFAULT_ROOT_SDDL).parse()?;
+        let operators = operators(self.operators, &self.users, self.any_principal)?;
         let certificates = match &self.methods {
             Some(methods) => methods.contains(&AuthMethod::Certificate),
             None => self.client_authorities.is_some(),
         };
         let certificates = match (certificates, &self.client_authorities) {
             (true, Some(_)) if self.tls_listen.is_empty() => return Err(ServeError::CertificatesWithoutTls),
-            (true, Some(authorities)) => Some(CertificateAccounts::new(authorities, mapped(self.mapped, &self.users)?)?),
+            (true, Some(authorities)) => Some((
+                ClientCertificates::new(authorities)?,
+                mapped(self.mapped, authorities, &self.users)?,
+            )),
             (true, None) => return Err(ServeError::NoClientAuthorities),
             (false, None) if self.mapped.is_empty() => None,
             (false, _) => return Err(ServeError::CertificatesNotOffered),
         };
-        let path = format!("/{}", self.path.trim_matches('/'));
-        let mut listeners = Vec::new();
-        for address in self.listen {
-            listeners.push(Listener::http(bind(address).await?, &path)?);
+        let (certificates, certificate_mappings) = match certificates {
+            Some((certificates, mappings)) => (Some(certificates), mappings),
+            None => (None, Vec::new()),
+        };
+        let mut identities = self.identities;
+        if identities.is_empty() && !self.tls_listen.is_empty() {
+            identities.push(Identity::self_signed()?);
         }
-        let mut certificate_pem = None;
-        if !self.tls_listen.is_empty() {
-            let identity = match self.identity {
-                Some(identity) => identity,
-                None => Identity::self_signed()?,
+        let identity = identities.first().filter(|_| !self.tls_listen.is_empty());
+        let certificate_pem = identity.map(Identity::certificate_pem).transpose()?;
+        let thumbprint = identity.map(Identity::thumbprint).unwrap_or_default();
+        let (listeners, opened) = Listeners::new(identities, self.client_authorities);
+        let addresses = self.listen.iter().map(|address| (address, false));
+        for (address, tls) in addresses.chain(self.tls_listen.iter().map(|address| (address, true))) {
+            let tcp = bind(*address).await?;
+            let port = tcp.local_addr().map_err(ServeError::Listener)?.port();
+            let settings = ListenerSettings {
+                address: ListenAddress::of(address.ip()),
+                port,
+                tls,
+                hostname: String::new(),
+                enabled: true,
+                url_prefix: self.path.trim_matches('/').to_owned(),
+                certificate_thumbprint: if tls { thumbprint.clone() } else { String::new() },
             };
-            certificate_pem = Some(identity.certificate_pem()?);
-            for address in self.tls_listen {
-                listeners.push(Listener::https(
-                    bind(address).await?,
-                    &path,
-                    &identity,
-                    self.client_authorities.as_ref(),
-                )?);
-            }
+            listeners.add(tcp, settings).map_err(ListenerError::into_serve_error)?;
         }
         let kerberos = match &self.methods {
             Some(methods) if methods.contains(&AuthMethod::Kerberos) => true,
@@ -222,38 +280,55 @@ impl ServerBuilder {
         });
         let users = Arc::new(self.users);
         let machine = machine_name();
-        let acceptors = Acceptors::new(
-            users.clone(),
-            &machine,
-            kerberos,
-            self.any_principal,
-            self.require_channel_binding,
-            self.credssp,
-        );
-        let settings = Settings {
-            path,
-            machine,
-            users,
-            methods,
-            acceptors,
-            certificates,
-            allow_unencrypted: self.allow_unencrypted,
+        let acceptors = Acceptors::new(users.clone(), &machine, kerberos, self.any_principal, self.credssp);
+        let configuration = ConfigurationStore::new(Configuration {
             quotas: self.quotas,
+            methods,
+            cbt_hardening_level: self.cbt_hardening_level,
+            allow_unencrypted: self.allow_unencrypted,
+            ipv4_filter: IpFilter::all(),
+            ipv6_filter: IpFilter::all(),
+            certificate_mappings,
+            root_sddl,
+            default_ports: Ports::default(),
+            certificate_thumbprint: String::new(),
+            allow_remote_shell_access: true,
+            max_memory_per_shell_mb: i32::MAX.cast_unsigned(),
+            client: ClientSettings::default(),
+        });
+        let identities = Arc::new(Identities::new(&machine, users.clone(), operators));
+        let mut classes = self.classes;
+        classes.add_missing(Arc::new(OperatingSystem::new(&machine)));
+        classes.add_missing(Arc::new(Processes::new(self.host.clone(), &machine)));
+        classes.add_missing(Arc::new(SystemServices::new(&machine)));
+        classes.add_missing(Arc::new(UserAccounts::new(&machine, users.clone(), identities.clone())));
+        let service = Service {
+            settings: Settings {
+                machine,
+                users,
+                identities,
+                acceptors,
+                certificates,
+            },
+            shells: Shells::new(self.host, configuration.clone()),
+            configuration,
+            listeners,
+            places: Places::default(),
+            classes,
+            enumerations: Enumerations::new(),
         };
-        Ok(Server::new(listeners, certificate_pem, settings, self.host))
+        Ok(Server::new(service, opened, certificate_pem))
     }
 }
 
-/// The accounts behind user principal names, by their own names.
-fn mapped(mapped: Vec<(Upn, String)>, users: &Users) -> Result<Vec<(Upn, String)>, ServeError> {
+/// The mappings of user principal names to accounts by their own names, below each of the authorities.
+fn mapped(mapped: Vec<(Upn, String)>, authorities: &ClientAuthorities, users: &Users) -> Result<Vec<CertificateMapping>, ServeError> {
     if mapped.is_empty() {
         return Err(ServeError::NothingMapped);
     }
     let mut accounts: Vec<(Upn, String)> = Vec::new();
     for (upn, user) in mapped {
-        let known = Credentials::parse(&user, "").ok();
-        let known = known.and_then(|name| users.find(&name.user, name.domain.as_deref()));
-        let Some((account, _)) = known else {
+        let Some(account) = users.account_named(&user) else {
             return Err(ServeError::UnknownAccount { upn, user });
         };
         if accounts.iter().any(|(other, _)| other.matches(&upn)) {
@@ -261,7 +336,27 @@ fn mapped(mapped: Vec<(Upn, String)>, users: &Users) -> Result<Vec<(Upn, String)
         }
         accounts.push((upn, account));
     }
-    Ok(accounts)
+    let mapping = |(upn, user): &(Upn, String)| {
+        let (subject, user) = (upn.as_str().to_owned(), user.clone());
+        authorities.thumbprints().into_iter().map(move |issuer| CertificateMapping {
+            uri: "*".to_owned(),
+            subject: subject.clone(),
+            issuer,
+            user: user.clone(),
+            enabled: true,
+        })
+    };
+    Ok(accounts.iter().flat_map(mapping).collect())
+}
+
+/// The operators by the names of their accounts. A principal that is no account may be one where all principals are let in.
+fn operators(operators: Vec<String>, users: &Users, any_principal: bool) -> Result<Vec<String>, ServeError> {
+    let account = |name: String| match users.account_named(&name) {
+        Some(account) => Ok(account),
+        None if any_principal && name.contains('@') => Ok(name),
+        None => Err(ServeError::UnknownOperator(name)),
+    };
+    operators.into_iter().map(account).collect()
 }
 
 /// Reading a key table blocks, and so does loading the library.

@@ -1,4 +1,5 @@
-//! Clients that authenticate with a TLS certificate: whom it is believed, and which account it means.
+//! Clients that authenticate with a TLS certificate: whom it is believed. Which account it means is said by
+//! [`CertificateMapping`](crate::configuration::CertificateMapping).
 //!
 //! The handshake takes any certificate, and none, so that other ways to authenticate work on the same listener. What is wrong with a
 //! certificate is said when a request refers to it: http.sys does it in this order as well.
@@ -12,6 +13,8 @@ use openssl::x509::{X509, X509PurposeId, X509StoreContext};
 use winrm_auth::certificate::{
     self, AlternativeName, CertificateError, InvalidExtension, InvalidUpn, Upn, Usage, name_text, read_certificates,
 };
+
+use crate::tls::thumbprint;
 
 /// Whose client certificates are believed: authorities, or the clients' own self-signed certificates.
 #[derive(Clone)]
@@ -28,6 +31,11 @@ impl ClientAuthorities {
         Ok(Self {
             certificates: read_certificates(pem)?,
         })
+    }
+
+    /// The thumbprints of all of them.
+    pub(crate) fn thumbprints(&self) -> Vec<String> {
+        self.certificates.iter().map(|certificate| thumbprint(certificate)).collect()
     }
 
     /// Makes a listener ask for certificates.
@@ -100,18 +108,24 @@ pub(crate) enum Refusal {
     Upn(#[source] InvalidUpn),
     #[error("the certificate's extensions can't be read")]
     Extension(#[from] InvalidExtension),
-    #[error("no account is mapped to {0}")]
-    Unmapped(Upn),
 }
 
-/// The accounts behind certificates.
-pub(crate) struct CertificateAccounts {
+/// What a good certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proven {
+    pub(crate) upn: Upn,
+    /// The thumbprints of the authorities above it; its own where it is its own authority.
+    pub(crate) issuers: Vec<String>,
+}
+
+/// Judges the certificates of clients.
+pub(crate) struct ClientCertificates {
     store: X509Store,
-    mappings: Vec<(Upn, String)>,
+    authorities: Vec<String>,
 }
 
-impl CertificateAccounts {
-    pub(crate) fn new(authorities: &ClientAuthorities, mappings: Vec<(Upn, String)>) -> Result<Self, ErrorStack> {
+impl ClientCertificates {
+    pub(crate) fn new(authorities: &ClientAuthorities) -> Result<Self, ErrorStack> {
         /// OpenSSL's level 2: RSA from 2,048 bits, no SHA-1 signatures.
         const SECURITY_LEVEL: i32 = 2;
         let mut rules = X509VerifyParam::new()?;
@@ -126,19 +140,24 @@ impl CertificateAccounts {
         }
         Ok(Self {
             store: store.build(),
-            mappings,
+            authorities: authorities.thumbprints(),
         })
     }
 
-    /// The account that a client's certificate means.
-    pub(crate) fn account(&self, shown: Option<&Shown>) -> Result<&str, Refusal> {
+    /// Whether an authority with this thumbprint is believed.
+    pub(crate) fn believes(&self, issuer: &str) -> bool {
+        self.authorities.iter().any(|authority| authority.eq_ignore_ascii_case(issuer))
+    }
+
+    /// Whom a client's certificate names, if it can be believed.
+    pub(crate) fn judge(&self, shown: Option<&Shown>) -> Result<Proven, Refusal> {
         let shown = shown.ok_or(Refusal::NoCertificate)?;
         // First, since OpenSSL takes certificates without any extended usage, and says less.
         let usages = certificate::extended_key_usage(&shown.leaf)?.unwrap_or_default();
         if !usages.contains(&Usage::ClientAuthentication) {
             return Err(Refusal::Usage);
         }
-        self.verify(shown)?;
+        let issuers = self.verify(shown)?;
         let mut upns = certificate::alternative_names(&shown.leaf)?
             .into_iter()
             .filter_map(|name| match name {
@@ -151,24 +170,29 @@ impl CertificateAccounts {
             return Err(Refusal::SeveralUpns);
         }
         let upn = upn.map_err(Refusal::Upn)?;
-        let mapping = self.mappings.iter().find(|(mapped, _)| mapped.matches(&upn));
-        mapping.map(|(_, account)| account.as_str()).ok_or(Refusal::Unmapped(upn))
+        Ok(Proven { upn, issuers })
     }
 
-    fn verify(&self, shown: &Shown) -> Result<(), Refusal> {
+    /// The thumbprints of the authorities in the chain.
+    fn verify(&self, shown: &Shown) -> Result<Vec<String>, Refusal> {
         let mut chain = Stack::new()?;
         for certificate in &shown.chain {
             chain.push(certificate.clone())?;
         }
         let verified = X509StoreContext::new()?.init(&self.store, &shown.leaf, &chain, |context| {
             let valid = context.verify_cert()?;
-            Ok((valid, context.error(), context.error_depth()))
+            let chain = context.chain().into_iter().flatten();
+            let mut issuers: Vec<String> = chain.map(thumbprint).collect();
+            if issuers.len() > 1 {
+                issuers.remove(0);
+            }
+            Ok((valid, context.error(), context.error_depth(), issuers))
         });
         // What a wrong signature leaves behind in this thread would be taken for an error of the next TLS connection.
         drop(ErrorStack::get());
-        let (valid, reason, depth) = verified?;
+        let (valid, reason, depth, issuers) = verified?;
         if valid {
-            return Ok(());
+            return Ok(issuers);
         }
         Err(Refusal::Untrusted {
             reason: reason.error_string(),
@@ -226,24 +250,25 @@ mod tests {
         builder.build()
     }
 
-    /// What becomes of a client whose certificate is its own authority.
+    /// The name of a client whose certificate is its own authority.
     fn account(leaf: &X509) -> Result<String, Refusal> {
         let authorities = ClientAuthorities {
             certificates: vec![leaf.clone()],
         };
-        let mapping = (Upn::new("alice@localhost").unwrap(), "alice".to_owned());
-        let accounts = CertificateAccounts::new(&authorities, vec![mapping]).unwrap();
+        let certificates = ClientCertificates::new(&authorities).unwrap();
         let shown = Shown {
             leaf: leaf.clone(),
             chain: Vec::new(),
         };
-        accounts.account(Some(&shown)).map(str::to_owned)
+        let proven = certificates.judge(Some(&shown))?;
+        assert_eq!(proven.issuers, authorities.thumbprints());
+        Ok(proven.upn.as_str().to_owned())
     }
 
     #[test]
     fn a_certificate_may_be_its_own_authority() {
         let alice = Upn::new("alice@localhost").unwrap().to_alternative_names();
-        assert_eq!(account(&client(Some(&alice))).unwrap(), "alice");
+        assert_eq!(account(&client(Some(&alice))).unwrap(), "alice@localhost");
         assert!(matches!(account(&client(None)), Err(Refusal::NoUpn)));
     }
 
@@ -280,12 +305,12 @@ mod tests {
         let authorities = ClientAuthorities {
             certificates: vec![certificate("authority", "authority", None)],
         };
-        let accounts = CertificateAccounts::new(&authorities, Vec::new()).unwrap();
+        let certificates = ClientCertificates::new(&authorities).unwrap();
         let shown = Shown {
             leaf: certificate("alice", "authority", Some(&alice)),
             chain: Vec::new(),
         };
-        let refused = accounts.account(Some(&shown));
+        let refused = certificates.judge(Some(&shown));
         let reason = refused.err().map(|refusal| refusal.to_string());
         assert_eq!(
             reason.as_deref(),

@@ -60,6 +60,7 @@ impl Command {
             stderr,
             exit: code,
             control,
+            ..
         } = process;
         let driver = tokio::spawn(async move {
             let wait = async move { exited.send_replace(Some(code.await)) };

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 use winrm_auth::ChannelBinding;
 
 use crate::client_certificate::Shown;
-use crate::listener::said;
+use crate::listener::{ListenerId, said};
 use crate::quotas::Quotas;
 use crate::server::Service;
 use crate::session::Session;
@@ -31,6 +31,10 @@ pub(crate) struct Link {
     pub(crate) binding: Option<ChannelBinding>,
     /// The certificate that the client has shown; none where it wasn't asked for one.
     pub(crate) certificate: Option<Shown>,
+    /// The listener that took the connection.
+    pub(crate) listener: ListenerId,
+    /// The URL's path, with a slash in front and none behind.
+    pub(crate) path: Arc<str>,
 }
 
 /// Answers the requests of one connection until it ends, or until the answer that is under way when `stop` says true.
@@ -39,7 +43,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = link.peer;
-    let quotas = &service.settings.quotas;
+    let configuration = service.configuration.current();
+    let quotas = &configuration.quotas;
     let busy = Arc::new(AtomicBool::new(false));
     let stream = Paced::new(stream, quotas, busy.clone());
     let mut http = http1::Builder::new();

@@ -1,20 +1,27 @@
 //! From a request's envelope to its answer.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
-use winrm_proto::config::Config;
+use winrm_proto::enumeration::ReleaseResponse;
 use winrm_proto::identify::IdentifyResponse;
+use winrm_proto::invoke::InvokeResponse;
 use winrm_proto::shell::{
     CommandResponse, CreateResponse, DeleteResponse, ReceiveRequest, SendRequest, SendResponse, Signal, SignalRequest, SignalResponse,
 };
+use winrm_proto::transfer::Created;
 use winrm_proto::xml::{Limits, decode};
 use winrm_proto::{Envelope, Header, Request, ResponseHeader, WriteError, ns};
 
 use crate::command::{Input, Wanted};
+use crate::configuration::CertificateMapping;
 use crate::faults::{self, Refusal};
 use crate::host::ProcessSignal;
+use crate::identities::Right;
+use crate::listener::ListenerId;
+use crate::resources;
 use crate::server::Service;
 use crate::shell::Shell;
 use crate::shells::new_id;
@@ -26,6 +33,10 @@ pub(crate) struct Caller {
     pub(crate) user: String,
     /// The client's address.
     pub(crate) address: String,
+    /// The listener that the request came through.
+    pub(crate) listener: ListenerId,
+    /// Of someone who is known by a certificate: the mappings that let him in, each for its resources.
+    pub(crate) mappings: Option<Vec<CertificateMapping>>,
 }
 
 /// An envelope to send.
@@ -71,8 +82,14 @@ pub(crate) async fn answer(service: &Service, caller: &Caller, body: &[u8]) -> A
         message_id: message_id(),
         relates_to: relates_to.clone(),
     };
-    tracing::debug!(user = caller.user, action = call.header.action, "request");
-    match carry_out(service, caller, call, &header).await {
+    let carried_out = match admit(service, caller, &call) {
+        Ok(caller) => {
+            tracing::debug!(user = caller.user, action = call.header.action, "request");
+            carry_out(service, &caller, call, &header).await
+        }
+        Err(fault) => Err(fault),
+    };
+    match carried_out {
         Ok(Ok(envelope)) => Answer {
             status: StatusCode::OK,
             envelope,
@@ -117,7 +134,7 @@ fn refuse(service: &Service, mut fault: Refusal, relates_to: Option<String>) -> 
 
 fn limits(service: &Service) -> Limits {
     // UTF-16 may be twice as long as the UTF-8 that is parsed, and the reverse.
-    Limits::default().with_bytes(service.settings.quotas.max_envelope_bytes().saturating_mul(2))
+    Limits::default().with_bytes(service.configuration.current().quotas.max_envelope_bytes().saturating_mul(2))
 }
 
 /// Reads a request. Everything borrowed from the body ends here.
@@ -137,7 +154,7 @@ fn understand(service: &Service, body: &[u8], relates_to: &mut Option<String>) -
     let timeout = header.operation_timeout.unwrap_or(NO_TIMEOUT);
     Ok(Call {
         request: request.map_err(unreadable)?,
-        deadline: Instant::now() + timeout.min(service.settings.quotas.max_timeout),
+        deadline: Instant::now() + timeout.min(service.configuration.current().quotas.max_timeout),
         header,
     })
 }
@@ -159,6 +176,31 @@ fn check(header: &Header) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether the caller may do what he asks for; with the account that his certificate means for this resource.
+fn admit<'a>(service: &Service, caller: &'a Caller, call: &Call) -> Result<Cow<'a, Caller>, Refusal> {
+    let right = match &call.request {
+        // What strangers may know.
+        Request::Identify | Request::Unknown { .. } => return Ok(Cow::Borrowed(caller)),
+        Request::Get(_) | Request::Enumerate(_) | Request::Pull(_) | Request::Release(_) => Right::Read,
+        Request::Put(_) | Request::CreateInstance(_) | Request::DeleteInstance(_) => Right::Write,
+        _ => Right::Execute,
+    };
+    let mut caller = Cow::Borrowed(caller);
+    if let Some(mappings) = &caller.mappings {
+        let resource = call.header.resource_uri.as_deref().unwrap_or_default();
+        let mapping = mappings.iter().find(|mapping| mapping.covers(resource));
+        let user = mapping.ok_or_else(faults::access_denied)?.user.clone();
+        caller.to_mut().user = user;
+    }
+    let configuration = service.configuration.current();
+    let allowed = service.settings.identities.allows(&configuration.root_sddl, &caller.user, right);
+    if !allowed {
+        tracing::info!(user = caller.user, ?right, "refused by RootSDDL");
+        return Err(faults::access_denied());
+    }
+    Ok(caller)
+}
+
 type Written = Result<Vec<u8>, WriteError>;
 
 async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &ResponseHeader) -> Result<Written, Refusal> {
@@ -169,27 +211,59 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
     } = call;
     let shells = &service.shells;
     let resource = asked.resource_uri.as_deref().unwrap_or_default();
-    let needs_shell = !matches!(request, Request::Identify | Request::Get(_) | Request::Unknown { .. });
-    if needs_shell && !resource.eq_ignore_ascii_case(ns::SHELL_CMD) {
+    let of_shell = matches!(
+        request,
+        Request::Create(_) | Request::Delete(_) | Request::Command(_) | Request::Send(_) | Request::Receive(_) | Request::Signal(_)
+    );
+    // A shell of a list may be removed by the resource that the list is of.
+    let listed = matches!(request, Request::Delete(_)) && resource.trim_end_matches('/').eq_ignore_ascii_case(ns::SHELL);
+    if of_shell && !listed && !resource.eq_ignore_ascii_case(ns::SHELL_CMD) {
         return Err(faults::unknown_resource(resource));
     }
     Ok(match request {
         Request::Identify => identity(&kernel_version()).write(),
         Request::Get(get) => {
             let _operation = shells.operation(&caller.user)?;
-            let uri = get.resource.uri.trim_end_matches('/');
-            if [ns::SHELL, ns::SHELL_CMD].iter().any(|shell| uri.eq_ignore_ascii_case(shell)) {
-                let shell = shells.find(&caller.user, asked.shell_id().map_err(|error| faults::unreadable(&error))?)?;
-                describe(&shell, caller, &asked).write_to_get(header)
-            } else if uri.eq_ignore_ascii_case(ns::CONFIG) {
-                config(service).write(header)
-            } else {
-                return Err(faults::unknown_resource(&get.resource.uri));
-            }
+            resources::get(service, caller, &get).await?.write_to_get(header)
+        }
+        Request::Put(put) => {
+            let _operation = shells.operation(&caller.user)?;
+            resources::put(service, caller, &put).await?.write_to_put(header)
+        }
+        Request::CreateInstance(create) => {
+            let _operation = shells.operation(&caller.user)?;
+            let created = Created {
+                resource: resources::create(service, caller, &create).await?,
+                address: asked.to.clone().unwrap_or_default(),
+            };
+            created.write(header)
+        }
+        Request::DeleteInstance(delete) => {
+            let _operation = shells.operation(&caller.user)?;
+            resources::delete(service, caller, &delete)?;
+            DeleteResponse.write(header)
+        }
+        Request::Enumerate(enumerate) => {
+            let page = resources::enumerate(service, caller, &enumerate, largest(service, &asked)).await?;
+            page.write_to_enumerate(header)
+        }
+        Request::Pull(pull) => resources::pull(service, caller, &pull, largest(service, &asked))?.write_to_pull(header),
+        Request::Release(release) => {
+            resources::release(service, caller, &release)?;
+            ReleaseResponse.write(header)
+        }
+        Request::Invoke(invoke) => {
+            let _operation = shells.operation(&caller.user)?;
+            let output = resources::invoke(service, caller, &invoke).await?;
+            InvokeResponse { output }.write(header, &asked.action)
         }
         Request::Create(create) => {
+            if !service.configuration.current().allow_remote_shell_access {
+                return Err(faults::remote_shells_not_allowed());
+            }
             let _operation = shells.operation(&caller.user)?;
-            describe(&*shells.create(&caller.user, create)?, caller, &asked).write(header)
+            let shell = shells.create(&caller.user, &caller.address, create)?;
+            describe(&shell, &asked).write(header)
         }
         Request::Delete(delete) => {
             let shell = shells.find(&caller.user, &delete.shell_id)?;
@@ -215,13 +289,13 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
     })
 }
 
-fn describe(shell: &Shell, caller: &Caller, asked: &Header) -> CreateResponse {
+fn describe(shell: &Shell, asked: &Header) -> CreateResponse {
     let mut response = CreateResponse::default();
     response.shell_id = shell.context.id.clone();
     response.resource_uri = ns::SHELL_CMD.to_owned();
     response.address = asked.to.clone().unwrap_or_default();
     response.owner = Some(shell.context.user.clone());
-    response.client_ip = Some(caller.address.clone());
+    response.client_ip = Some(shell.client.clone());
     response.idle_timeout = Some(shell.idle_timeout);
     response.input_streams = shell.input_streams.clone();
     response.output_streams = shell.output_streams.clone();
@@ -265,12 +339,17 @@ async fn receive_output(
     if receive.streams.is_empty() || receive.streams.iter().any(|stream| stream != "stdout" && stream != "stderr") {
         return Err(faults::parameter());
     }
-    let largest = service.settings.quotas.max_envelope_bytes();
-    let largest = asked.max_envelope_size.map_or(largest, |size| largest.min(size as usize));
+    let largest = largest(service, asked);
     // Three bytes of output are four of base64.
     let room = (largest.saturating_sub(RECEIVE_OVERHEAD) / 4 * 3).max(1);
     let response = command.receive(wanted, room, deadline).await?;
     Ok(response.write(header))
+}
+
+/// The largest answer, in bytes: that of the service or the client.
+fn largest(service: &Service, asked: &Header) -> usize {
+    let largest = service.configuration.current().quotas.max_envelope_bytes();
+    asked.max_envelope_size.map_or(largest, |size| largest.min(size as usize))
 }
 
 fn pass_signal(service: &Service, caller: &Caller, signal: &SignalRequest) -> Result<(), Refusal> {
@@ -294,27 +373,6 @@ fn recognised(signal: &Signal) -> Option<Signal> {
         Signal::Other(uri) => (uri == "powershell/signal/ctrl_c").then_some(Signal::CtrlC),
         known => Some(known.clone()),
     }
-}
-
-fn config(service: &Service) -> Config {
-    let settings = &service.settings;
-    let quotas = &settings.quotas;
-    let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    let mut config = Config::default();
-    config.max_envelope_size_kb = Some(quotas.max_envelope_size_kb);
-    config.max_timeout_ms = Some(millis(quotas.max_timeout));
-    config.max_concurrent_operations_per_user = Some(quotas.max_concurrent_operations_per_user);
-    config.max_connections = Some(quotas.max_connections);
-    config.allow_unencrypted = Some(settings.allow_unencrypted);
-    config.auth = settings
-        .methods
-        .iter()
-        .filter_map(|method| Some((method.config_name()?.to_owned(), "true".to_owned())))
-        .collect();
-    config.idle_timeout_ms = Some(millis(quotas.idle_timeout));
-    config.max_shells_per_user = Some(quotas.max_shells_per_user);
-    config.max_processes_per_shell = Some(quotas.max_processes_per_shell);
-    config
 }
 
 fn identity(version: &str) -> IdentifyResponse {

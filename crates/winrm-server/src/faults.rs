@@ -6,6 +6,12 @@ use winrm_proto::{Fault, ReadError};
 
 use crate::host::HostError;
 
+mod cim;
+mod configuration;
+
+pub(crate) use cim::*;
+pub(crate) use configuration::*;
+
 use FaultCode::{Receiver, Sender};
 
 /// A fault instead of an answer.
@@ -63,13 +69,7 @@ fn missing(name: &str) -> Refusal {
             0x8033_803B,
             "The WS-Management service cannot process the request. The resource URI is missing or it has an incorrect format. Check the documentation or use the following command for information on how to construct a resource URI: \"winrm help uris\". ",
         ),
-        "the selector ShellId" => detailed(
-            "InsufficientSelectors",
-            Sender,
-            "InvalidSelectors",
-            0x8033_805A,
-            "The WS-Management service cannot process the request because the request did not contain all required selectors. ",
-        ),
+        "the selector ShellId" => insufficient_selectors(),
         _ => schema(),
     }
 }
@@ -211,13 +211,162 @@ pub(crate) fn no_such_command() -> Refusal {
     fault
 }
 
-fn selectors() -> Refusal {
+pub(crate) fn selectors() -> Refusal {
     detailed(
         "UnexpectedSelectors",
         Sender,
         "InvalidSelectors",
         0x8033_805B,
         "The WS-Management service cannot process the request because the request contained invalid selectors for the resource. ",
+    )
+}
+
+/// A selector that the resource needs isn't there.
+pub(crate) fn insufficient_selectors() -> Refusal {
+    detailed(
+        "InsufficientSelectors",
+        Sender,
+        "InvalidSelectors",
+        0x8033_805A,
+        "The WS-Management service cannot process the request because the request did not contain all required selectors. ",
+    )
+}
+
+/// The selectors pick more than one instance.
+pub(crate) fn ambiguous_selectors() -> Refusal {
+    detailed(
+        "AmbiguousSelectors",
+        Sender,
+        "InvalidSelectors",
+        0x8033_805E,
+        "The WS-Management service cannot process the request because the selectors for the resource are ambiguous. ",
+    )
+}
+
+pub(crate) fn selector_value() -> Refusal {
+    detailed(
+        "InvalidValue",
+        Sender,
+        "InvalidSelectors",
+        0x8033_805D,
+        "The WS-Management service cannot process the request because a value for the selector is invalid. ",
+    )
+}
+
+/// The selectors pick nothing.
+pub(crate) fn resource_not_found() -> Refusal {
+    refusal(
+        Sender,
+        "DestinationUnreachable",
+        0x8033_8000,
+        "The WS-Management service cannot process the request. The service cannot find the resource identified by the resource URI and selectors. ",
+    )
+}
+
+pub(crate) fn already_exists() -> Refusal {
+    refusal(
+        Sender,
+        "AlreadyExists",
+        0x8033_8033,
+        "The WS-Management service cannot create the resource because it already exists. ",
+    )
+}
+
+/// RootSDDL, or what the account is, forbids it.
+pub(crate) fn access_denied() -> Refusal {
+    refusal(Sender, "AccessDenied", 5, "Access is denied. ")
+}
+
+/// `AllowRemoteShellAccess` is off.
+pub(crate) fn remote_shells_not_allowed() -> Refusal {
+    refusal(
+        Sender,
+        "AccessDenied",
+        0x8033_81AC,
+        "The WS-Management service cannot process the request. The service is configured to not accept any remote shell requests. ",
+    )
+}
+
+pub(crate) fn too_many_shell_users() -> Refusal {
+    quota(
+        0x8033_81AB,
+        "The WS-Management service cannot process the request. The maximum number of users executing shell operations has been exceeded. Retry after some time or raise the quota for concurrent shell users. ".to_owned(),
+    )
+}
+
+/// The answer is larger than the client takes, or the service sends.
+pub(crate) fn answer_too_large() -> Refusal {
+    detailed(
+        "MaxEnvelopeSizeExceeded",
+        Sender,
+        "EncodingLimit",
+        0x8033_8048,
+        "The response that the WS-Management service computed exceeds the maximum envelope size in the request. ",
+    )
+}
+
+/// A part of a resource was asked for that it doesn't have.
+pub(crate) fn fragment_path() -> Refusal {
+    detailed(
+        "FragmentLevelAccess",
+        Sender,
+        "UnsupportedFeature",
+        0x8033_8093,
+        "Cannot execute the Fragment-Level operation because the fragment path is invalid. Check the syntax of the fragment path string. Also check the spelling and the case of the property names in the fragment path string: they have to match the spelling and the case of the resource properties. ",
+    )
+}
+
+/// What the request wants is nothing that this service can do.
+pub(crate) fn impossible(why: &str) -> Refusal {
+    let mut fault = refusal(
+        Sender,
+        "UnsupportedFeature",
+        0x8033_8042,
+        "The WS-Management service does not support the specified feature. Remove the unsupported feature from the request and retry. ",
+    );
+    say(
+        &mut fault,
+        format!("The WS-Management service does not support the specified feature: {why}. "),
+    );
+    fault
+}
+
+/// Of [DSP0226] 8, what is wrong with a list that goes on.
+pub(crate) fn enumeration_context() -> Refusal {
+    refusal(
+        Receiver,
+        "InvalidEnumerationContext",
+        0x8033_801B,
+        "The WS-Enumeration context in the enumeration is not valid. Enumeration may have been completed or canceled. You cannot use this enumeration context anymore. Start a new enumeration. ",
+    )
+}
+
+pub(crate) fn filtering_not_supported() -> Refusal {
+    refusal(
+        Sender,
+        "FilteringNotSupported",
+        0x8033_8018,
+        "The data source does not support filtering. Remove the filter from the request and try the request again. ",
+    )
+}
+
+/// All classes of a namespace can't be listed, only those that a query asks for.
+pub(crate) fn filter_required() -> Refusal {
+    detailed(
+        "FilteringRequired",
+        Sender,
+        "UnsupportedFeature",
+        0x8033_8070,
+        "The WS-Management service does not support unfiltered enumeration. ",
+    )
+}
+
+pub(crate) fn filter_dialect() -> Refusal {
+    refusal(
+        Sender,
+        "FilterDialectRequestedUnavailable",
+        0x8033_8019,
+        "The filter dialect (the type associated with the filter) was not supported for this resource. Change the filter dialect or remove it from the request and try the request again. ",
     )
 }
 

@@ -38,19 +38,26 @@
 //! ```
 //!
 //! A request's way: `listener` accepts, `connection` keeps HTTP in its bounds, `session` authenticates and opens sealed bodies,
-//! `dispatch` reads the envelope, `shells`, `shell` and `command` do what it says, `faults` words what goes wrong.
+//! `dispatch` reads the envelope, `shells`, `shell` and `command` do what it says, or `resources` for all that isn't a shell's:
+//! `configuration`, `cim`, `enumerations`; `identities` says who may; `faults` words what goes wrong.
 
 mod authentication;
 mod builder;
+mod cim;
 mod client_certificate;
 mod command;
+mod configuration;
 mod connection;
 mod credssp;
 mod dispatch;
+mod enumerations;
 mod faults;
 pub mod host;
+mod identities;
 mod listener;
+mod listeners;
 mod quotas;
+mod resources;
 mod server;
 mod session;
 mod shell;
@@ -60,7 +67,9 @@ mod users;
 
 pub use authentication::{AuthMethod, UnknownAuthMethod};
 pub use builder::ServerBuilder;
+pub use cim::{CimCaller, CimClass, CimError};
 pub use client_certificate::ClientAuthorities;
+pub use configuration::CbtHardeningLevel;
 pub use credssp::CredSsp;
 pub use host::{CommandLine, Host, HostError, LocalHost, Process, ProcessSignal, ShellContext};
 pub use quotas::Quotas;
@@ -69,3 +78,4 @@ pub use tls::{Identity, IdentityError};
 pub use users::{Users, UsersError, UsersErrorKind};
 pub use winrm_auth::certificate::{CertificateError, InvalidUpn, Upn};
 pub use winrm_auth::{Credentials, Secret};
+pub use winrm_proto::{Instance, Property, Resource};

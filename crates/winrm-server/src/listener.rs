@@ -2,17 +2,18 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use openssl::ssl::{Ssl, SslAcceptor};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
 use winrm_auth::ChannelBinding;
 
 use crate::client_certificate::{ClientAuthorities, Shown};
+use crate::configuration::Configuration;
 use crate::connection::{self, Link};
 use crate::server::{ServeError, Service};
 use crate::tls::Identity;
@@ -22,11 +23,25 @@ pub(crate) struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
     url: String,
-    tls: Option<Tls>,
+    id: ListenerId,
+    serving: Arc<RwLock<Serving>>,
+}
+
+/// Which of a service's listeners: as long as the service runs, no other gets this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ListenerId(pub(crate) u32);
+
+/// How the connections of a listener are taken; a change is in effect for the next one.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    /// The URL's path, with a slash in front and none behind.
+    pub(crate) path: Arc<str>,
+    /// `None` for http.
+    pub(crate) tls: Option<Tls>,
 }
 
 #[derive(Clone)]
-struct Tls {
+pub(crate) struct Tls {
     acceptor: SslAcceptor,
     binding: ChannelBinding,
     /// Whether clients are asked for certificates.
@@ -36,32 +51,30 @@ struct Tls {
 /// What a client gets that is one too many.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-impl Listener {
-    pub(crate) fn http(tcp: TcpListener, path: &str) -> Result<Self, ServeError> {
-        Self::new(tcp, "http", path, None)
-    }
-
-    pub(crate) fn https(
-        tcp: TcpListener,
-        path: &str,
-        identity: &Identity,
-        clients: Option<&ClientAuthorities>,
-    ) -> Result<Self, ServeError> {
-        let tls = Tls {
+impl Tls {
+    pub(crate) fn new(identity: &Identity, clients: Option<&ClientAuthorities>) -> Result<Self, ServeError> {
+        Ok(Self {
             acceptor: identity.acceptor(clients)?,
             binding: ChannelBinding::from_certificate_der(&identity.certificate_der()?)?,
             asks: clients.is_some(),
-        };
-        Self::new(tcp, "https", path, Some(tls))
+        })
     }
+}
 
-    fn new(tcp: TcpListener, scheme: &str, path: &str, tls: Option<Tls>) -> Result<Self, ServeError> {
-        let address = tcp.local_addr().map_err(ServeError::Listener)?;
+impl Listener {
+    pub(crate) fn new(tcp: TcpListener, id: ListenerId, serving: Arc<RwLock<Serving>>) -> std::io::Result<Self> {
+        let address = tcp.local_addr()?;
+        let url = {
+            let serving = serving.read().unwrap_or_else(PoisonError::into_inner);
+            let scheme = if serving.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{address}{}", serving.path)
+        };
         Ok(Self {
-            url: format!("{scheme}://{address}{path}"),
             tcp,
             address,
-            tls,
+            url,
+            id,
+            serving,
         })
     }
 
@@ -74,7 +87,7 @@ impl Listener {
     }
 
     /// Takes connections until `stop` says true, then waits for those that are open.
-    pub(crate) async fn run(self, service: Arc<Service>, places: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(self, service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -91,17 +104,23 @@ impl Listener {
                     continue;
                 }
             };
-            let Ok(place) = places.clone().try_acquire_owned() else {
+            let configuration = service.configuration.current();
+            if !filtered(&stream, &configuration) {
+                tracing::info!(%peer, "refused: the address it came to is not among those of IPv4Filter or IPv6Filter");
+                continue;
+            }
+            let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let Some(place) = service.places.enter(configuration.quotas.max_connections) else {
                 tracing::info!(%peer, "refused: as many connections as allowed");
-                if self.tls.is_none() {
+                if serving.tls.is_none() {
                     // The socket's buffer is empty: this either fits or the client is gone.
                     let _ = stream.try_write(FULL);
                 }
                 continue;
             };
-            let (service, tls, stop) = (service.clone(), self.tls.clone(), stop.clone());
+            let (service, listener, stop) = (service.clone(), self.id, stop.clone());
             connections.spawn(async move {
-                run_connection(stream, peer, tls, service, stop).await;
+                run_connection(stream, peer, listener, serving, service, stop).await;
                 drop(place);
             });
         }
@@ -115,7 +134,28 @@ pub(crate) async fn said(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn run_connection(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, service: Arc<Service>, stop: watch::Receiver<bool>) {
+/// Whether the address that a connection came to is one that the service may listen on.
+fn filtered(stream: &TcpStream, configuration: &Configuration) -> bool {
+    let Ok(address) = stream.local_addr().map(|address| address.ip().to_canonical()) else {
+        return false;
+    };
+    let filter = if address.is_ipv4() {
+        &configuration.ipv4_filter
+    } else {
+        &configuration.ipv6_filter
+    };
+    filter.allows(address)
+}
+
+async fn run_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: ListenerId,
+    serving: Serving,
+    service: Arc<Service>,
+    stop: watch::Receiver<bool>,
+) {
+    let Serving { path, tls } = serving;
     tracing::debug!(%peer, tls = tls.is_some(), "connection opened");
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "no TCP_NODELAY");
@@ -124,10 +164,12 @@ async fn run_connection(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, s
         peer,
         binding: tls.as_ref().map(|tls| tls.binding.clone()),
         certificate: None,
+        listener,
+        path,
     };
     match tls {
         None => connection::run(stream, link, service, stop).await,
-        Some(tls) => match handshake(&tls, stream, service.settings.quotas.handshake_timeout).await {
+        Some(tls) => match handshake(&tls, stream, service.configuration.current().quotas.handshake_timeout).await {
             Ok(stream) => {
                 if tls.asks {
                     link.certificate = Shown::of(stream.ssl());

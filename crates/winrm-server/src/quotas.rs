@@ -14,6 +14,12 @@ pub struct Quotas {
     pub max_processes_per_shell: u32,
     /// Operations that one user may have at once: commands that were not yet terminated, and requests under way. Default 1,500.
     pub max_concurrent_operations_per_user: u32,
+    /// Users that may have shells open at once. Default 2,147,483,647, no limit, as since Windows Server 2016.
+    pub max_concurrent_users: u32,
+    /// Instances that one answer holds at most, whatever the client asks for. Default 32,000.
+    pub max_batch_items: u32,
+    /// How long a list of instances waits for its next Pull. Default 4 minutes.
+    pub enumeration_timeout: Duration,
     /// Connections that are taken at once; further ones are answered 503. Default 300.
     pub max_connections: u32,
     /// How long a shell may be without a request where the client asked for no time of its own. Default 2 hours.
@@ -45,6 +51,9 @@ impl Default for Quotas {
             max_shells_per_user: i32::MAX.cast_unsigned(),
             max_processes_per_shell: i32::MAX.cast_unsigned(),
             max_concurrent_operations_per_user: 1_500,
+            max_concurrent_users: i32::MAX.cast_unsigned(),
+            max_batch_items: 32_000,
+            enumeration_timeout: Duration::from_secs(240),
             max_connections: 300,
             idle_timeout: Duration::from_secs(7_200),
             max_idle_timeout: Duration::from_millis(2_147_483_647),

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use winrm_auth::certificate::Upn;
 use winrm_auth::channel_binding::InvalidCertificate;
 use winrm_auth::kerberos::KerberosError;
+use winrm_proto::sddl::SddlError;
 
-use crate::authentication::{Acceptors, AuthMethod};
+use crate::authentication::Acceptors;
 use crate::builder::ServerBuilder;
-use crate::client_certificate::CertificateAccounts;
-use crate::host::AnyHost;
-use crate::listener::Listener;
-use crate::quotas::Quotas;
+use crate::cim::Classes;
+use crate::client_certificate::ClientCertificates;
+use crate::configuration::{Capabilities, ConfigurationStore};
+use crate::enumerations::Enumerations;
+use crate::identities::Identities;
+use crate::listeners::{Listeners, Opened, Places};
 use crate::shells::Shells;
 use crate::tls::IdentityError;
 use crate::users::Users;
@@ -25,7 +28,8 @@ use crate::users::Users;
 /// A WinRM service whose listeners are open. It answers once [`serve`](Self::serve) runs.
 #[must_use]
 pub struct Server {
-    listeners: Vec<Listener>,
+    /// Those that are open, and those that clients will open.
+    opened: mpsc::UnboundedReceiver<Opened>,
     certificate_pem: Option<String>,
     service: Arc<Service>,
 }
@@ -33,21 +37,34 @@ pub struct Server {
 /// What all connections share.
 pub(crate) struct Service {
     pub(crate) settings: Settings,
+    pub(crate) configuration: Arc<ConfigurationStore>,
+    pub(crate) listeners: Listeners,
+    pub(crate) places: Places,
     pub(crate) shells: Arc<Shells>,
+    pub(crate) classes: Classes,
+    pub(crate) enumerations: Arc<Enumerations>,
 }
 
+/// What stays as it is while the service runs.
 pub(crate) struct Settings {
-    /// With a slash in front and none behind.
-    pub(crate) path: String,
     /// The name that faults carry.
     pub(crate) machine: String,
     pub(crate) users: Arc<Users>,
-    pub(crate) methods: Vec<AuthMethod>,
+    pub(crate) identities: Arc<Identities>,
     pub(crate) acceptors: Acceptors,
-    /// Where clients authenticate with certificates.
-    pub(crate) certificates: Option<CertificateAccounts>,
-    pub(crate) allow_unencrypted: bool,
-    pub(crate) quotas: Quotas,
+    /// Where clients may authenticate with certificates.
+    pub(crate) certificates: Option<ClientCertificates>,
+}
+
+impl Service {
+    /// What the service can be told to do.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            kerberos: self.settings.acceptors.has_kerberos(),
+            certificates: self.settings.certificates.is_some(),
+            thumbprints: self.listeners.thumbprints(),
+        }
+    }
 }
 
 /// How long open connections have for their last answers when the service ends.
@@ -59,13 +76,9 @@ impl Server {
         ServerBuilder::new()
     }
 
-    pub(crate) fn new(listeners: Vec<Listener>, certificate_pem: Option<Vec<u8>>, settings: Settings, host: Arc<dyn AnyHost>) -> Self {
-        let service = Service {
-            shells: Shells::new(host, settings.quotas.clone()),
-            settings,
-        };
+    pub(crate) fn new(service: Service, opened: mpsc::UnboundedReceiver<Opened>, certificate_pem: Option<Vec<u8>>) -> Self {
         Self {
-            listeners,
+            opened,
             certificate_pem: certificate_pem.map(|pem| String::from_utf8_lossy(&pem).into_owned()),
             service: Arc::new(service),
         }
@@ -74,13 +87,14 @@ impl Server {
     /// The URL of each listener, those for http first: `http://127.0.0.1:5985/wsman`.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
-        self.listeners.iter().map(|listener| listener.url().to_owned()).collect()
+        self.service.listeners.all().into_iter().map(|listener| listener.url).collect()
     }
 
     /// The address of each listener, in the order of [`urls`](Self::urls).
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(Listener::address).collect()
+        let listeners = self.service.listeners.all();
+        listeners.into_iter().filter_map(|listener| listener.listening_on).collect()
     }
 
     /// The certificate of the https listeners, PEM: what a client has to trust. `None` without https.
@@ -96,18 +110,22 @@ impl Server {
     ///
     /// # Errors
     /// None at the moment: what goes wrong with one connection is logged and leaves the others alone.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let (stop, stopped) = watch::channel(false);
-        let places = usize::try_from(self.service.settings.quotas.max_connections).unwrap_or(usize::MAX);
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let mut listeners = JoinSet::new();
-        for listener in self.listeners {
-            tracing::info!(url = listener.url(), "listening");
-            listeners.spawn(listener.run(self.service.clone(), places.clone(), stopped.clone()));
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                Some(Opened { listener, stop }) = self.opened.recv() => {
+                    tracing::info!(url = listener.url(), "listening");
+                    listeners.spawn(listener.run(self.service.clone(), stop));
+                }
+                Some(_) = listeners.join_next(), if !listeners.is_empty() => {}
+                () = &mut shutdown => break,
+            }
         }
-        shutdown.await;
         tracing::info!("stopping");
-        stop.send_replace(true);
+        self.opened.close();
+        self.service.listeners.stop();
         self.service.shells.close_all().await;
         let closed = async { while listeners.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_ANSWERS, closed).await.is_err() {
@@ -176,6 +194,12 @@ pub enum ServeError {
         /// The account.
         user: String,
     },
+    /// Someone is to be an operator who is no account.
+    #[error("{0:?} is to be an operator, and is no account of this service")]
+    UnknownOperator(String),
+    /// The security descriptor of the service can't be read.
+    #[error("the security descriptor can't be read: {0}")]
+    RootSddl(#[from] SddlError),
     /// A user principal name is mapped twice.
     #[error("{0} is mapped twice")]
     MappedTwice(Upn),

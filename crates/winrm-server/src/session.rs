@@ -15,7 +15,8 @@ use winrm_auth::sealed_body::{self, Protocol};
 use winrm_auth::{Authorization, Challenge, Scheme, Sealer, SecurityContext, Step, TokenMachine, basic};
 
 use crate::authentication::AuthMethod;
-use crate::client_certificate::Shown;
+use crate::client_certificate::{Proven, Shown};
+use crate::configuration::CertificateMapping;
 use crate::connection::Link;
 use crate::dispatch::{self, Answer, Caller};
 use crate::server::Service;
@@ -32,8 +33,8 @@ pub(crate) struct Session {
     link: Link,
     /// Locked as long as a request is answered; HTTP/1.1 has one at a time.
     state: Mutex<State>,
-    /// The account that the client's certificate means, once a request has referred to it.
-    certificate_account: OnceLock<Option<String>>,
+    /// Whom the client's certificate names, once a request has referred to it; nobody if it is no good.
+    proven: OnceLock<Option<Proven>>,
 }
 
 /// How far the connection's own authentication is. Basic and certificates, which every request speaks of, have no part in it.
@@ -72,19 +73,14 @@ impl Session {
             service,
             link,
             state: Mutex::default(),
-            certificate_account: OnceLock::new(),
+            proven: OnceLock::new(),
         }
     }
 
     /// Answers one request, whatever it is.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
         let (head, body) = request.into_parts();
-        if !head
-            .uri
-            .path()
-            .trim_end_matches('/')
-            .eq_ignore_ascii_case(&self.service.settings.path)
-        {
+        if !head.uri.path().trim_end_matches('/').eq_ignore_ascii_case(&self.link.path) {
             return empty(StatusCode::NOT_FOUND);
         }
         if head.method != Method::POST {
@@ -120,8 +116,8 @@ impl Session {
         }
         if matches!(scheme, Scheme::Basic | Scheme::Certificate) {
             return match self.user_of_request(value) {
-                Some(user) if body.len() > self.max_envelope() => closing(self.clear_too_large(&user)),
-                Some(user) => soap(self.dispatch(user, &body).await),
+                Some((user, _)) if body.len() > self.max_envelope() => closing(self.clear_too_large(&user)),
+                Some((user, mappings)) => soap(self.dispatch(user, mappings, &body).await),
                 None => self.unauthorized(),
             };
         }
@@ -157,10 +153,15 @@ impl Session {
             _ => None,
         };
         let (service, binding, asked) = (self.service.clone(), self.link.binding.clone(), scheme.clone());
+        let level = self.service.configuration.current().cbt_hardening_level;
         let go_on = move || {
             let mut machine = match begun {
                 Some(machine) => machine,
-                None => service.settings.acceptors.machine(&asked, binding.as_ref())?.ok_or(NoMechanism)?,
+                None => service
+                    .settings
+                    .acceptors
+                    .machine(&asked, binding.as_ref(), level)?
+                    .ok_or(NoMechanism)?,
             };
             let step = machine.step(&token);
             Ok::<_, Box<dyn Error + Send + Sync>>((machine, step))
@@ -238,7 +239,7 @@ impl Session {
             if body.len() > self.max_envelope() {
                 return closing(self.clear_too_large(&known.user));
             }
-            return soap(self.dispatch(known.user.clone(), &body).await);
+            return soap(self.dispatch(known.user.clone(), None, &body).await);
         };
         let opened = match sealed_body::open(&mut known.sealer, content_type, &mut body, self.max_envelope()) {
             Ok(opened) if opened.protocol == protocol => opened,
@@ -246,7 +247,7 @@ impl Session {
             Err(error) => return self.unreadable(&chain(&error)),
         };
         known.sealed = true;
-        let answer = self.dispatch(known.user.clone(), &body[opened.plain]).await;
+        let answer = self.dispatch(known.user.clone(), None, &body[opened.plain]).await;
         match sealed_body::seal(&mut known.sealer, protocol, SOAP, &answer.envelope) {
             Ok(sealed) => {
                 let mut response = Response::new(Full::new(Bytes::from(sealed)));
@@ -265,16 +266,18 @@ impl Session {
         closing(empty(StatusCode::BAD_REQUEST))
     }
 
-    async fn dispatch(&self, user: String, body: &[u8]) -> Answer {
+    async fn dispatch(&self, user: String, mappings: Option<Vec<CertificateMapping>>, body: &[u8]) -> Answer {
         let caller = Caller {
             user,
+            mappings,
+            listener: self.link.listener,
             address: self.link.peer.ip().to_canonical().to_string(),
         };
         dispatch::answer(&self.service, &caller, body).await
     }
 
     fn max_envelope(&self) -> usize {
-        self.service.settings.quotas.max_envelope_bytes()
+        self.service.configuration.current().quotas.max_envelope_bytes()
     }
 
     /// Windows tells strangers nothing, not even that they wrote too much.
@@ -284,7 +287,7 @@ impl Session {
             (None, State::Known(known)) if !known.sealed && self.clear_text_allowed() => self.clear_too_large(&known.user),
             (None, State::Known(_)) => empty(StatusCode::PAYLOAD_TOO_LARGE),
             (Some(value), _) => match self.user_of_request(value) {
-                Some(user) => self.clear_too_large(&user),
+                Some((user, _)) => self.clear_too_large(&user),
                 None => self.unauthorized(),
             },
             _ => self.unauthorized(),
@@ -297,7 +300,8 @@ impl Session {
     }
 
     async fn read_body(&self, mut body: Incoming) -> Result<Vec<u8>, NoBody> {
-        let quotas = &self.service.settings.quotas;
+        let configuration = self.service.configuration.current();
+        let quotas = &configuration.quotas;
         let limit = quotas.max_envelope_bytes();
         // CredSSP adds less than 300 bytes to each 16,384.
         let limit = limit.saturating_add(limit / 32).saturating_add(SEAL_OVERHEAD);
@@ -322,12 +326,12 @@ impl Session {
 
     /// Whether messages may be in clear text on this connection.
     fn clear_text_allowed(&self) -> bool {
-        self.link.binding.is_some() || self.service.settings.allow_unencrypted
+        self.link.binding.is_some() || self.service.configuration.current().allow_unencrypted
     }
 
     fn offered(&self) -> impl Iterator<Item = AuthMethod> {
         let basic = self.clear_text_allowed();
-        let methods = self.service.settings.methods.iter().copied();
+        let methods = self.service.configuration.current().methods.clone().into_iter();
         let tls = self.link.binding.is_some();
         methods.filter(move |method| match method {
             AuthMethod::Basic => basic,
@@ -336,35 +340,49 @@ impl Session {
         })
     }
 
-    /// Who a request with these credentials comes from, where they stand in every request.
-    fn user_of_request(&self, value: &str) -> Option<String> {
+    /// Who a request with these credentials comes from, where they stand in every request; with the mappings of his certificate.
+    fn user_of_request(&self, value: &str) -> Option<(String, Option<Vec<CertificateMapping>>)> {
         match Authorization::scheme_of(value) {
-            Scheme::Basic => self.basic_user(value),
-            Scheme::Certificate => self.certificate_user(),
+            Scheme::Basic => Some((self.basic_user(value)?, None)),
+            Scheme::Certificate => self.mappings().map(|mappings| (mappings[0].user.clone(), Some(mappings))),
             _ => None,
         }
     }
 
-    fn certificate_user(&self) -> Option<String> {
+    /// The mappings that the client's certificate has, at least one.
+    fn mappings(&self) -> Option<Vec<CertificateMapping>> {
         if !self.offered().any(|method| method == AuthMethod::Certificate) {
             return None;
         }
         let certificates = self.service.settings.certificates.as_ref()?;
-        let account = self.certificate_account.get_or_init(|| {
-            let shown = self.link.certificate.as_ref();
-            let subject = shown.map(Shown::subject).unwrap_or_default();
-            match certificates.account(shown) {
-                Ok(user) => {
-                    tracing::info!(client = %self.link.peer, user, subject, mechanism = "certificate", "authenticated");
-                    Some(user.to_owned())
-                }
-                Err(error) => {
-                    tracing::info!(peer = %self.link.peer, subject, reason = chain(&error), "certificate refused");
-                    None
-                }
-            }
+        let shown = self.link.certificate.as_ref();
+        let subject = || shown.map(Shown::subject).unwrap_or_default();
+        let mut first = false;
+        let proven = self.proven.get_or_init(|| {
+            first = true;
+            let judged = certificates.judge(shown);
+            judged
+                .inspect_err(
+                    |error| tracing::info!(peer = %self.link.peer, subject = subject(), reason = chain(error), "certificate refused"),
+                )
+                .ok()
         });
-        account.clone()
+        let Proven { upn, issuers } = proven.as_ref()?;
+        // Looked up each time: a mapping that is changed is in effect for the next request.
+        let configuration = self.service.configuration.current();
+        let all = configuration.certificate_mappings.iter();
+        let mappings: Vec<CertificateMapping> = all.filter(|mapping| mapping.is_for(upn, issuers)).cloned().collect();
+        match mappings.first() {
+            Some(CertificateMapping { user, .. }) if first => {
+                tracing::info!(client = %self.link.peer, user, subject = subject(), mechanism = "certificate", "authenticated");
+            }
+            Some(_) => {}
+            None => {
+                let reason = format!("no account is mapped to {upn}");
+                tracing::info!(peer = %self.link.peer, subject = subject(), reason, "certificate refused");
+            }
+        }
+        (!mappings.is_empty()).then_some(mappings)
     }
 
     fn basic_user(&self, value: &str) -> Option<String> {

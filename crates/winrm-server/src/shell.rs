@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use winrm_proto::shell::{CommandRequest, CreateShell};
+use winrm_proto::{Instance, Resource, duration, ns};
 
 use crate::command::Command;
 use crate::faults::{self, Refusal};
@@ -17,6 +18,9 @@ use crate::shells::{Shells, canonical, new_id};
 pub(crate) struct Shell {
     pub(crate) context: ShellContext,
     pub(crate) idle_timeout: Duration,
+    /// The address of the client that opened it.
+    pub(crate) client: String,
+    opened: Instant,
     pub(crate) input_streams: Vec<String>,
     pub(crate) output_streams: Vec<String>,
     state: Mutex<State>,
@@ -36,7 +40,7 @@ struct State {
 pub(crate) struct Visit<'a>(&'a Shell);
 
 impl Shell {
-    pub(crate) fn new(id: String, user: &str, idle_timeout: Duration, request: CreateShell) -> Self {
+    pub(crate) fn new(id: String, user: &str, client: &str, idle_timeout: Duration, request: CreateShell) -> Self {
         let named = |streams: Vec<String>, all: &[&str]| {
             if streams.is_empty() {
                 all.iter().map(|&name| name.to_owned()).collect()
@@ -54,6 +58,8 @@ impl Shell {
                 no_profile: request.no_profile.unwrap_or(false),
             },
             idle_timeout,
+            client: client.to_owned(),
+            opened: Instant::now(),
             input_streams: named(request.input_streams, &["stdin"]),
             output_streams: named(request.output_streams, &["stdout", "stderr"]),
             state: Mutex::new(State {
@@ -66,8 +72,47 @@ impl Shell {
         }
     }
 
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
+    }
+
     pub(crate) fn watched_by(&self, watcher: AbortHandle) {
         self.state().watcher = Some(watcher);
+    }
+
+    /// The shell as a resource, [MS-WSMV] 2.2.4.37.
+    pub(crate) fn describe(&self) -> Instance {
+        let (commands, idle) = {
+            let state = self.state();
+            let idle = if state.visits == 0 {
+                state.last_visit.elapsed()
+            } else {
+                Duration::ZERO
+            };
+            let running = state.commands.values().flatten().filter(|command| command.is_running());
+            (running.count(), idle)
+        };
+        let mut shell = Instance::new(ns::SHELL, "Shell")
+            .with("ShellId", self.context.id.as_str())
+            .with("ResourceUri", ns::SHELL_CMD)
+            .with("Owner", self.context.user.as_str())
+            .with("ClientIP", self.client.as_str())
+            .with("IdleTimeOut", duration::format(self.idle_timeout))
+            .with("InputStreams", self.input_streams.join(" "))
+            .with("OutputStreams", self.output_streams.join(" "))
+            .with("ShellRunTime", days_to_seconds(self.opened.elapsed()))
+            .with("ShellInactivity", days_to_seconds(idle))
+            .with("State", "Connected")
+            .with("ChildProcesses", u32::try_from(commands).unwrap_or(u32::MAX));
+        if let Some(directory) = &self.context.working_directory {
+            shell.push("WorkingDirectory", directory.as_str());
+        }
+        shell
+    }
+
+    /// The reference to it, in a list.
+    pub(crate) fn reference(&self) -> Resource {
+        Resource::new(ns::SHELL_CMD).selector("ShellId", self.context.id.as_str())
     }
 
     pub(crate) fn visit(&self) -> Visit<'_> {
@@ -153,6 +198,13 @@ impl Shell {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A time as Windows tells it of shells: `P0DT1H2M3S`.
+fn days_to_seconds(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    format!("P{days}DT{hours}H{minutes}M{}S", seconds % 60)
 }
 
 impl Drop for Visit<'_> {

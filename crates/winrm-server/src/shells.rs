@@ -1,13 +1,14 @@
 //! All open shells, and the quotas that count over them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use winrm_proto::shell::CreateShell;
 
+use crate::configuration::ConfigurationStore;
 use crate::faults::{self, Refusal};
 use crate::host::AnyHost;
 use crate::quotas::Quotas;
@@ -15,7 +16,7 @@ use crate::shell::Shell;
 
 pub(crate) struct Shells {
     host: Arc<dyn AnyHost>,
-    quotas: Quotas,
+    configuration: Arc<ConfigurationStore>,
     open: Mutex<HashMap<String, Arc<Shell>>>,
     /// Operations of each user that are under way.
     operations: Arc<Mutex<HashMap<String, u32>>>,
@@ -29,10 +30,10 @@ pub(crate) struct Operation {
 }
 
 impl Shells {
-    pub(crate) fn new(host: Arc<dyn AnyHost>, quotas: Quotas) -> Arc<Self> {
+    pub(crate) fn new(host: Arc<dyn AnyHost>, configuration: Arc<ConfigurationStore>) -> Arc<Self> {
         Arc::new(Self {
             host,
-            quotas,
+            configuration,
             open: Mutex::default(),
             operations: Arc::default(),
         })
@@ -42,14 +43,16 @@ impl Shells {
         &*self.host
     }
 
-    pub(crate) fn quotas(&self) -> &Quotas {
-        &self.quotas
+    /// The limits in effect now.
+    pub(crate) fn quotas(&self) -> Quotas {
+        self.configuration.current().quotas.clone()
     }
 
     /// Opens a shell for `user`.
-    pub(crate) fn create(self: &Arc<Self>, user: &str, request: CreateShell) -> Result<Arc<Shell>, Refusal> {
-        let idle_timeout = request.idle_timeout.unwrap_or(self.quotas.idle_timeout);
-        if idle_timeout.is_zero() || idle_timeout > self.quotas.max_idle_timeout {
+    pub(crate) fn create(self: &Arc<Self>, user: &str, client: &str, request: CreateShell) -> Result<Arc<Shell>, Refusal> {
+        let quotas = self.quotas();
+        let idle_timeout = request.idle_timeout.unwrap_or(quotas.idle_timeout);
+        if idle_timeout.is_zero() || idle_timeout > quotas.max_idle_timeout {
             return Err(faults::idle_timeout_out_of_bounds());
         }
         let id = match &request.shell_id {
@@ -60,18 +63,32 @@ impl Shells {
         let shell = {
             let mut open = self.open();
             let theirs = open.values().filter(|shell| shell.context.user == user).count();
-            if theirs >= self.quotas.max_shells_per_user as usize {
-                return Err(faults::too_many_shells(self.quotas.max_shells_per_user));
+            if theirs >= quotas.max_shells_per_user as usize {
+                return Err(faults::too_many_shells(quotas.max_shells_per_user));
+            }
+            if theirs == 0 {
+                let others: HashSet<_> = open.values().map(|shell| shell.context.user.as_str()).collect();
+                if others.len() >= quotas.max_concurrent_users as usize {
+                    return Err(faults::too_many_shell_users());
+                }
             }
             let Entry::Vacant(place) = open.entry(id.clone()) else {
                 return Err(faults::shell_exists());
             };
-            place.insert(Arc::new(Shell::new(id, user, idle_timeout, request))).clone()
+            place.insert(Arc::new(Shell::new(id, user, client, idle_timeout, request))).clone()
         };
         let watcher = tokio::spawn(watch(Arc::downgrade(self), Arc::downgrade(&shell), idle_timeout, lifetime));
         shell.watched_by(watcher.abort_handle());
         tracing::debug!(user, shell = shell.context.id, "shell opened");
         Ok(shell)
+    }
+
+    /// All shells of a user, the oldest first.
+    pub(crate) fn of(&self, user: &str) -> Vec<Arc<Shell>> {
+        let open = self.open();
+        let mut theirs: Vec<_> = open.values().filter(|shell| shell.context.user == user).cloned().collect();
+        theirs.sort_by_key(|shell| shell.opened());
+        theirs
     }
 
     /// The shell of this id, if it is `user`'s.
@@ -105,7 +122,7 @@ impl Shells {
 
     /// Counts an operation of `user`.
     pub(crate) fn operation(&self, user: &str) -> Result<Operation, Refusal> {
-        let allowed = self.quotas.max_concurrent_operations_per_user;
+        let allowed = self.quotas().max_concurrent_operations_per_user;
         let mut counts = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(user.to_owned()).or_default();
         if *count >= allowed {

@@ -11,7 +11,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::x509::{X509, X509NameBuilder, X509Ref};
 
 use crate::client_certificate::ClientAuthorities;
 
@@ -100,6 +100,25 @@ impl Identity {
         })
     }
 
+    /// The SHA-1 of the certificate, in upper-case hex, as Windows names certificates; empty if OpenSSL has no SHA-1.
+    pub(crate) fn thumbprint(&self) -> String {
+        thumbprint(&self.certificate)
+    }
+
+    /// Whether the certificate is for this host: by its alternative names or its common name, with a `*` for the first label.
+    pub(crate) fn is_for(&self, host: &str) -> bool {
+        let fits = |name: &str| {
+            let behind_star = name.strip_prefix("*.").zip(host.split_once('.').map(|(_, behind)| behind));
+            name.eq_ignore_ascii_case(host) || behind_star.is_some_and(|(name, behind)| name.eq_ignore_ascii_case(behind))
+        };
+        let alternatives = self.certificate.subject_alt_names().into_iter().flatten();
+        let common = self.certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+        alternatives.into_iter().any(|name| name.dnsname().is_some_and(fits))
+            || common
+                .into_iter()
+                .any(|entry| entry.data().to_string().is_ok_and(|name| fits(&name)))
+    }
+
     pub(crate) fn certificate(&self) -> &X509 {
         &self.certificate
     }
@@ -141,6 +160,13 @@ impl std::fmt::Debug for Identity {
             .field("subject", &self.certificate.subject_name())
             .finish_non_exhaustive()
     }
+}
+
+/// The SHA-1 of a certificate, in upper-case hex.
+pub(crate) fn thumbprint(certificate: &X509Ref) -> String {
+    let digest = certificate.digest(MessageDigest::sha1());
+    let digest = digest.as_deref().unwrap_or_default();
+    digest.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// This machine's name, as the kernel has it.

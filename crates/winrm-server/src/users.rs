@@ -79,6 +79,17 @@ impl Users {
         found
     }
 
+    /// The account that a name means as a person writes it: `name`, `DOMAIN\\name` or `name@REALM`.
+    pub(crate) fn account_named(&self, name: &str) -> Option<String> {
+        let name = Credentials::parse(name, "").ok()?;
+        self.find(&name.user, name.domain.as_deref()).map(|(account, _)| account)
+    }
+
+    /// The names of all accounts, in the order in which they came.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.accounts.iter().map(Credentials::account)
+    }
+
     /// The account that this name means, with its password.
     pub(crate) fn find(&self, user: &str, domain: Option<&str>) -> Option<(String, &Secret)> {
         self.first(|account| matches(account, user, domain))

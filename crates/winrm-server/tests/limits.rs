@@ -357,14 +357,16 @@ async fn the_configuration_says_what_the_limits_are() {
         .await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     for (tag, value) in [
-        ("c:MaxEnvelopeSizekb", "150"),
-        ("c:MaxTimeoutms", "60000"),
-        ("c:MaxConcurrentOperationsPerUser", "1500"),
-        ("c:MaxShellsPerUser", "5"),
-        ("c:IdleTimeout", "7200000"),
-        ("c:AllowUnencrypted", "true"),
-        ("c:Basic", "true"),
+        ("cfg:MaxEnvelopeSizekb", "150"),
+        ("cfg:MaxTimeoutms", "60000"),
+        ("cfg:MaxConcurrentOperationsPerUser", "1500"),
+        ("cfg:MaxShellsPerUser", "5"),
+        ("cfg:IdleTimeout", "7200000"),
     ] {
         assert_eq!(reply.text(tag), value, "{tag}");
     }
+    // The client's settings stand in front, by the same names.
+    let service = &reply.body[reply.body.find("<cfg:Service>").unwrap()..];
+    assert!(service.contains("<cfg:AllowUnencrypted>true<"), "{service}");
+    assert!(service.contains("<cfg:Basic>true<"), "{service}");
 }

@@ -18,11 +18,14 @@ Examples:
   winrm serve                                             # a random password, printed once
   winrm serve --user alice --password-file pw --tls-listen 127.0.0.1:5986
   winrm serve --listen 127.0.0.1:0 --users users --allow-unencrypted
+  winrm serve --users users --operator bob --root-sddl 'O:NSG:BAD:P(A;;GA;;;BA)(A;;GXGR;;;RM)'
   winrm serve --tls-listen 127.0.0.1:5986 --users users \\
       --client-ca alice.pem --map-certificate alice@localhost=alice
 
 The file of --users holds a line for each account: [DOMAIN\\]NAME:PASSWORD. Empty lines and lines that begin with # are left out. \
-Over http messages are encrypted by NTLM, Kerberos or CredSSP; Basic is taken there only with --allow-unencrypted.")]
+Over http messages are encrypted by NTLM, Kerberos or CredSSP; Basic is taken there only with --allow-unencrypted. \
+Accounts are administrators, who change the service while it runs (winrm wsman set winrm/config/…), unless --operator says they aren't: \
+those are in the groups Users and Remote Management Users (BU and RM in a descriptor).")]
 pub(crate) struct ServeArguments {
     /// Listen for http here; may be repeated; port 0 takes a free one [default: 127.0.0.1:5985]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -74,6 +77,12 @@ pub(crate) struct ServeArguments {
     /// The password of --user: the file's first line
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
+    /// This account is no administrator: it may do what --root-sddl says, which by default is nothing; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operator: Vec<String>,
+    /// Who may do what, as a security descriptor: RootSDDL of winrm/config/service [default: that of Windows, administrators alone]
+    #[arg(long, value_name = "SDDL")]
+    pub(crate) root_sddl: Option<String>,
     /// Take clear-text messages over http: whoever listens reads everything, with Basic the password as well
     #[arg(long)]
     pub(crate) allow_unencrypted: bool,

@@ -156,9 +156,10 @@ impl Host for LocalHost {
             io::ErrorKind::PermissionDenied => HostError::AccessDenied,
             _ => HostError::Io(error),
         })?;
-        let pipes = Pipes::take(&mut child);
+        let (pipes, id) = (Pipes::take(&mut child), child.id());
         let group = Group::new(child);
-        adopt(group, pipes.ok_or_else(|| io::Error::other("a pipe is missing"))?)
+        let process = adopt(group, pipes.ok_or_else(|| io::Error::other("a pipe is missing"))?)?;
+        Ok(process.id(id))
     }
 }
 

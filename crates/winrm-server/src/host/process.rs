@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 /// Dropping a `Process` has to end what runs behind it.
 #[must_use]
 pub struct Process {
+    pub(crate) id: Option<u32>,
     pub(crate) stdin: Option<Input>,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
@@ -46,6 +47,7 @@ impl Process {
     /// A process whose exit code `exit` gives, without input and output.
     pub fn new(exit: impl Future<Output = u32> + Send + 'static) -> Self {
         Self {
+            id: None,
             stdin: None,
             stdout: Box::new(tokio::io::empty()),
             stderr: Box::new(tokio::io::empty()),
@@ -83,6 +85,12 @@ impl Process {
             .stdout(stdout)
             .stderr(stderr)
             .control(move |_| abort.abort())
+    }
+
+    /// The number that the machine knows the process by.
+    pub fn id(mut self, id: u32) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// Where the command's input goes. Without one, input is refused as by a command that has closed it.
