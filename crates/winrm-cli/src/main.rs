@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod access;
 mod args;
 mod bars;
 mod cert;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
             on_all_cores(fleet::powershell(*arguments))
         }
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
+        Verb::Access(arguments) => on_one_thread(access::run(arguments)),
         Verb::Reboot(arguments) => on_one_thread(reboot::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),

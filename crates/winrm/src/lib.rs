@@ -91,6 +91,7 @@ pub use winrm_proto::fault::Fault;
 pub use winrm_proto::header::Selector;
 pub use winrm_proto::instance::{Instance, Property};
 pub use winrm_proto::resource::{Resource, ResourceError};
+pub use winrm_proto::sddl;
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod access;
 mod becoming;
 mod cert;
 mod connection;
@@ -18,6 +19,7 @@ mod run;
 mod serve;
 mod tls;
 
+pub(crate) use access::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, AccessWhom, Guarded, Rights};
 pub(crate) use becoming::BecomeArguments;
 pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
@@ -70,6 +72,7 @@ pub(crate) enum Verb {
     Get(Box<GetArguments>),
     Ping(PingArguments),
     Reboot(Box<RebootArguments>),
+    Access(AccessArguments),
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),

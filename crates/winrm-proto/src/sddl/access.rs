@@ -28,6 +28,14 @@ impl GenericMapping {
         all: AccessMask(0xe000_0000),
     };
 
+    /// WMI's namespaces: their rights are [`wmi`]'s.
+    pub const WMI: Self = Self {
+        read: wmi::ENABLE,
+        write: AccessMask(wmi::FULL_WRITE.0 | wmi::PARTIAL_WRITE.0 | wmi::PROVIDER_WRITE.0),
+        execute: wmi::EXECUTE_METHODS,
+        all: AccessMask(0x000e_00ff),
+    };
+
     /// The rights of an object that a mask stands for.
     #[must_use]
     pub fn rights(&self, mask: AccessMask) -> AccessMask {
@@ -43,6 +51,32 @@ impl GenericMapping {
             .filter(|(name, _)| mask.contains(*name))
             .fold(mask & !generics, |rights, (_, meaning)| rights | *meaning)
     }
+}
+
+/// The rights of WMI's namespaces, which share their bits with those of directories. "Namespace Access Rights Constants" of the WMI SDK
+pub mod wmi {
+    use super::AccessMask;
+
+    /// "Enable Account": to read.
+    pub const ENABLE: AccessMask = AccessMask(0x01);
+    /// "Execute Methods"
+    pub const EXECUTE_METHODS: AccessMask = AccessMask(0x02);
+    /// "Full Write": classes and instances of the repository, and of the system's own classes
+    pub const FULL_WRITE: AccessMask = AccessMask(0x04);
+    /// "Partial Write": instances of the repository
+    pub const PARTIAL_WRITE: AccessMask = AccessMask(0x08);
+    /// "Provider Write": to give instances to providers
+    pub const PROVIDER_WRITE: AccessMask = AccessMask(0x10);
+    /// "Remote Enable": all of it over the network
+    pub const REMOTE_ENABLE: AccessMask = AccessMask(0x20);
+    /// To subscribe to events
+    pub const SUBSCRIBE: AccessMask = AccessMask(0x40);
+    /// To publish events
+    pub const PUBLISH: AccessMask = AccessMask(0x80);
+    /// "Read Security"
+    pub const READ_SECURITY: AccessMask = AccessMask(0x0002_0000);
+    /// "Edit Security"
+    pub const EDIT_SECURITY: AccessMask = AccessMask(0x0004_0000);
 }
 
 /// Why a descriptor wasn't changed.

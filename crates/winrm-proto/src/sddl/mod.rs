@@ -38,7 +38,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
-pub use access::{ChangeError, GenericMapping};
+pub use access::{ChangeError, GenericMapping, wmi};
 pub use ace::{Ace, AceFlags, AceKind};
 pub use acl::{Acl, AclFlags};
 pub use alias::{Alias, Authority};

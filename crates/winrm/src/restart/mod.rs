@@ -13,8 +13,8 @@ pub use boot_time::BootTime;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 
-/// What WMI says to whom WS-Man's own way to it is closed, in its own form of dates.
-const BY_POWERSHELL: &str = "(Get-WmiObject -Class Win32_OperatingSystem).LastBootUpTime";
+/// The same question for where WS-Man's own way to WMI is closed.
+const BY_POWERSHELL: &str = include_str!("boot_time.ps1");
 
 /// How long one question may take: while a host goes down, answers may stay away.
 const QUESTION: Duration = Duration::from_secs(60);
