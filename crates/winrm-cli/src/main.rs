@@ -25,6 +25,7 @@ mod run;
 mod serve;
 mod signals;
 mod tls_hint;
+mod wsman;
 
 use args::{Arguments, Verb};
 use failure::Failure;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Put(arguments) => on_one_thread(copy::put(*arguments)),
         Verb::Get(arguments) => on_one_thread(copy::get(*arguments)),
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
+        Verb::Wsman(arguments) => on_one_thread(wsman::run(arguments)),
         Verb::Report(arguments) => fleet::report(&arguments),
         Verb::Ps(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet) => {
             on_all_cores(fleet::powershell(*arguments))

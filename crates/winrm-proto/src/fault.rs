@@ -1,5 +1,9 @@
 //! SOAP faults with the details that Windows gives: reasons, codes, machine, provider.
 
+mod meaning;
+
+pub use meaning::{Meaning, meaning};
+
 use crate::header::ResponseHeader;
 use crate::ns;
 use crate::xml::{Element, WriteError, XmlWriter};
@@ -38,7 +42,8 @@ pub mod code {
     pub const TOO_MANY_OPERATIONS: u32 = 0x8033_81A6;
 }
 
-/// What a code means, in a plain sentence; `None` for codes that speak for themselves or aren't known.
+/// What a code means for who uses shells, or what to do about it, in a plain sentence; `None` for codes that speak for themselves or
+/// aren't known. [`meaning`] knows more of them.
 #[must_use]
 pub fn explain(number: u32) -> Option<&'static str> {
     Some(match number {
@@ -59,7 +64,7 @@ pub fn explain(number: u32) -> Option<&'static str> {
         code::TIMEOUT => "a wait on the host timed out",
         code::FILE_NOT_FOUND => "the host did not find the program or file",
         code::KEY_DELETED => "the user's profile was unloaded on the host; the shell is gone",
-        _ => return None,
+        _ => return meaning(number)?.advice,
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::envelope::ReadError;
 use crate::ns;
 use crate::resource::Resource;
-use crate::xml::{Document, Element, Limits, WriteError, XmlError, XmlWriter};
+use crate::xml::{Document, Element, Limits, WriteError, XmlWriter, decode};
 
 /// An instance of a class, a part of the configuration, the input or output of a method, or a fragment.
 ///
@@ -142,8 +142,9 @@ impl Instance {
     ///
     /// # Errors
     /// Broken XML, or an endpoint reference in it that isn't one.
-    pub fn parse(text: &str) -> Result<Self, ReadError> {
-        let document = Document::parse(text.trim(), &Limits::default()).map_err(|error: XmlError| ReadError::from(error))?;
+    pub fn parse(document: impl AsRef<[u8]>) -> Result<Self, ReadError> {
+        let text = decode(document.as_ref())?;
+        let document = Document::parse(text.trim(), &Limits::default())?;
         Self::read(document.root())
     }
 

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use winrm_proto::config::Config;
 use winrm_proto::identify::IdentifyResponse;
+use winrm_proto::instance::Instance;
+use winrm_proto::ns;
 
 use crate::builder::ClientBuilder;
 use crate::command::{Command, Place};
@@ -226,6 +228,24 @@ impl From<IdentifyResponse> for Identity {
             version: response.product_version,
             security_profiles: response.security_profiles,
         }
+    }
+}
+
+impl From<Identity> for Instance {
+    /// The answer as it stood on the wire.
+    fn from(identity: Identity) -> Self {
+        let mut instance = Self::new(ns::IDENTIFY, "IdentifyResponse")
+            .with("ProtocolVersion", identity.protocol_version)
+            .with("ProductVendor", identity.vendor)
+            .with("ProductVersion", identity.version);
+        if !identity.security_profiles.is_empty() {
+            let mut profiles = Self::new(ns::IDENTIFY, "SecurityProfiles");
+            for profile in identity.security_profiles {
+                profiles.push("SecurityProfileName", profile);
+            }
+            instance.push("SecurityProfiles", profiles);
+        }
+        instance
     }
 }
 

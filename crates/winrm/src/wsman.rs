@@ -1,11 +1,10 @@
 //! The host's resources by WS-Management: Get, Put, Create, Delete, Enumerate, and methods.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use winrm_auth::Secret;
-use winrm_proto::fault::code;
+use winrm_proto::fault::{self, code};
 use winrm_proto::instance::{Instance, Property};
 use winrm_proto::invoke::{Invoke, InvokeResponse};
 use winrm_proto::resource::Resource;
@@ -316,14 +315,14 @@ fn unknown_property(resource: &Resource, name: &str, instance: &Instance) -> Err
 }
 
 /// What to do about a fault that is about a resource.
-fn hint(fault: &Fault) -> Option<Cow<'static, str>> {
-    Some(match fault.number()? {
-        code::ACCESS_DENIED => {
-            "the configuration and most classes are for administrators; a local one is filtered unless LocalAccountTokenFilterPolicy is set, and others need rights in RootSDDL and on WMI's namespace".into()
-        }
-        code::INVALID_SELECTORS => {
-            "there is no instance of these keys: all keys of the class have to be given, and no others; a list with references shows them".into()
-        }
-        _ => return None,
-    })
+fn hint(fault: &Fault) -> Option<&'static str> {
+    match fault.number()? {
+        code::ACCESS_DENIED => Some(
+            "the configuration and most classes are for administrators; a local one is filtered unless LocalAccountTokenFilterPolicy is set, and others need rights in RootSDDL and on WMI's namespace",
+        ),
+        code::INVALID_SELECTORS => Some(
+            "there is no instance of these keys: all keys of the class have to be given, and no others; a list with references shows them",
+        ),
+        number => fault::meaning(number)?.advice,
+    }
 }

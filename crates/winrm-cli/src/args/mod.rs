@@ -18,6 +18,7 @@ mod reboot;
 mod run;
 mod serve;
 mod tls;
+mod wsman;
 
 pub(crate) use access::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, AccessWhom, Guarded, Rights};
 pub(crate) use becoming::BecomeArguments;
@@ -33,6 +34,10 @@ pub(crate) use reboot::{RebootArguments, RebootOkArguments};
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
 pub(crate) use tls::{ProxyArguments, TlsArguments};
+pub(crate) use wsman::{
+    BodyArguments, HelpmsgArguments, WsmanArguments, WsmanCreateArguments, WsmanDeleteArguments, WsmanEnumerateArguments, WsmanFormat,
+    WsmanGetArguments, WsmanIdentifyArguments, WsmanInvokeArguments, WsmanMode, WsmanSetArguments, WsmanVerb,
+};
 
 /// Run commands on Windows hosts over Windows Remote Management (WinRM), or serve it.
 #[derive(Debug, Parser)]
@@ -50,6 +55,7 @@ Examples:
   winrm ps -u alice web1 -- 'Get-Service | Where-Object Status -eq Stopped'
   winrm put -u alice web1 app.zip 'C:\\Temp\\'        # files and folders to a host; `get` for the other way
   winrm ping -u alice web1
+  winrm wsman get winrm/config web1                 # the host's configuration, and WMI's classes
   winrm run -u alice web1,web2 -- hostname          # several hosts at once
   winrm inventory -i prod.ini --graph               # who is where in an Ansible inventory
   winrm serve --user alice --password-file pw       # a WinRM host of this machine, for tests
@@ -73,6 +79,7 @@ pub(crate) enum Verb {
     Ping(PingArguments),
     Reboot(Box<RebootArguments>),
     Access(AccessArguments),
+    Wsman(WsmanArguments),
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),

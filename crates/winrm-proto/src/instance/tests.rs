@@ -5,7 +5,7 @@ use super::*;
 const SERVICE: &str = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Service";
 
 fn service() -> Instance {
-    Instance::parse(&format!(
+    Instance::parse(format!(
         r#"<?xml version="1.0"?>
         <q:Win32_Service xmlns:q="{SERVICE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="q:Win32_Service_Type"
             xmlns:cim="http://schemas.dmtf.org/wbem/wscim/1/common" xmlns:wsa="http://schemas.xmlsoap.org/ws/2004/08/addressing"
@@ -49,7 +49,7 @@ fn properties_are_found_whatever_the_case_and_the_prefix() {
     };
     assert_eq!(antecedent.to_string(), "wmicimv2/Win32_Service?Name=RPCSS");
     assert_eq!(service.value("Nothing"), None);
-    assert_eq!(Instance::parse(&service.to_xml().unwrap()), Ok(service));
+    assert_eq!(Instance::parse(service.to_xml().unwrap()), Ok(service));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_a_group_policy_has_set_is_known_as_such() {
     let auth = config.instance("Auth").unwrap();
     assert_eq!((auth.source_of("Basic"), auth.source_of("Kerberos")), (Some("GPO"), None));
     assert_eq!(auth.name, "Auth");
-    assert_eq!(Instance::parse(&config.to_xml().unwrap()), Ok(config));
+    assert_eq!(Instance::parse(config.to_xml().unwrap()), Ok(config));
 }
 
 #[test]
