@@ -73,13 +73,7 @@ pub(crate) async fn connect(mut settings: Settings, arguments: &ConnectionArgume
     for warning in settings.warnings() {
         printer::warning(&warning.to_string());
     }
-    let asked = match settings.asks_password_of() {
-        Some(user) => Some(prompt(
-            &format!("Password of {user} at {}: ", settings.endpoint()),
-            &format!("give --connection-password-file FILE, or set {PASSWORD_VARIABLE}"),
-        )?),
-        None => None,
-    };
+    let asked = asked_password(&settings)?;
     if let Some(proxy) = settings.asks_password_of_proxy() {
         let password = proxy::password(proxy, &arguments.proxy)?;
         settings.set_proxy_password(password);
@@ -138,6 +132,18 @@ pub(crate) fn set_become(flags: &mut Flags, arguments: &BecomeArguments) -> Resu
         flags.set_become_password(password, Origin::Flag("--ask-become-pass"));
     }
     Ok(())
+}
+
+/// The user's password, asked for if it is needed and nobody has said it.
+pub(crate) fn asked_password(settings: &Settings) -> Result<Option<Secret>, Failure> {
+    let Some(user) = settings.asks_password_of() else {
+        return Ok(None);
+    };
+    prompt(
+        &format!("Password of {user} at {}: ", settings.endpoint()),
+        &format!("give --connection-password-file FILE, or set {PASSWORD_VARIABLE}"),
+    )
+    .map(Some)
 }
 
 /// The first way that the host takes. Where there is only one, it is not tried: what is done with it will show.

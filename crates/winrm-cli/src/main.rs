@@ -23,6 +23,7 @@ mod ps;
 mod reboot;
 mod run;
 mod serve;
+mod setup;
 mod signals;
 mod tls_hint;
 mod wsman;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
+        Verb::Setup(arguments) => on_one_thread(setup::run(*arguments)),
         Verb::Cert(arguments) => cert::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
     };

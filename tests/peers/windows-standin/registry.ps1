@@ -37,11 +37,14 @@ function New-RegistryKey($Cmdlet, $Path, $Force) {
     }
     Start-Change $state $Cmdlet 'registry' "New-Item $Path"
     $made = 'HKLM:'
-    foreach ($step in $Path.Substring(6).Split('\')) {
-        $made = "$made\$step"
-        if ($null -eq (Find-Key $state['registry'] $made)) { $state['registry'][$made] = [ordered] @{} }
+    if ($Force) {
+        foreach ($step in $parent.Substring(6).Split('\')) {
+            $made = "$made\$step"
+            if ($null -eq (Find-Key $state['registry'] $made)) { $state['registry'][$made] = [ordered] @{} }
+        }
     }
     $there = Find-Key $state['registry'] $Path
+    if ($null -eq $there) { $there = $Path }
     $state['registry'][$there] = [ordered] @{}
     Write-State $state
     [pscustomobject] @{ Name = $Path }

@@ -14,8 +14,17 @@
 # Another area is a file *.ps1 beside this one, which adds the names of its functions to $exported.
 Set-StrictMode -Version Latest
 
+# Most calls only read: a table is kept for as long as the file is the same and nobody has begun to change the table.
+$kept = $null
+$keptText = $null
+
 function Read-State {
-    ConvertTo-Table ([System.IO.File]::ReadAllText($env:WINDOWS_STANDIN_STATE) | ConvertFrom-Json)
+    $text = [System.IO.File]::ReadAllText($env:WINDOWS_STANDIN_STATE)
+    if ($null -eq $script:kept -or $script:keptText -cne $text) {
+        $script:kept = ConvertTo-Table ($text | ConvertFrom-Json)
+        $script:keptText = $text
+    }
+    $script:kept
 }
 
 # Objects from JSON as hashtables, all the way down.
@@ -30,6 +39,7 @@ function ConvertTo-Table($Value) {
 }
 
 function Write-State($State) {
+    $script:kept = $null
     $text = ConvertTo-Json $State -Depth 12
     # A reader never sees half a file.
     $new = "$env:WINDOWS_STANDIN_STATE.new"
@@ -39,6 +49,7 @@ function Write-State($State) {
 
 # Lets a change happen, or fails as Windows does where it doesn't.
 function Start-Change($State, $Cmdlet, $Area, $What) {
+    $script:kept = $null
     if ($State['denied'] -contains $Area) { Deny $Cmdlet $Area }
     if ($State['changes_left'] -eq 0) {
         Fail $Cmdlet (New-Object System.InvalidOperationException "The stand-in fails here: $What") 'StandInFailure' 'InvalidOperation'
@@ -59,6 +70,7 @@ function Deny($Cmdlet, $Area) {
 
 # What a cmdlet does about an error that isn't its end: the preference is the caller's, which a function of a module doesn't inherit.
 function Fail($Cmdlet, $Exception, $Id, $Category) {
+    $script:kept = $null
     $preference = $Cmdlet.SessionState.PSVariable.GetValue('ErrorActionPreference')
     $bound = $Cmdlet.MyInvocation.BoundParameters
     if ($bound.ContainsKey('ErrorAction')) { $preference = $bound['ErrorAction'] }

@@ -179,7 +179,7 @@ function Get-WSManInstance {
 }
 
 function Find-Listener($State, $Selectors) {
-    @($State['listeners'] | Where-Object { $_['Address'] -eq $Selectors['Address'] -and $_['Transport'] -eq $Selectors['Transport'] })
+    , @($State['listeners'] | Where-Object { $_['Address'] -eq $Selectors['Address'] -and $_['Transport'] -eq $Selectors['Transport'] })
 }
 
 # What a listener's values may be: https needs a certificate of LocalMachine\My with its key.

@@ -17,6 +17,7 @@ mod ps;
 mod reboot;
 mod run;
 mod serve;
+mod setup;
 mod tls;
 mod wsman;
 
@@ -33,6 +34,7 @@ pub(crate) use ps::{ObjectFormat, PsArguments, ScriptArguments};
 pub(crate) use reboot::{RebootArguments, RebootOkArguments};
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
+pub(crate) use setup::{FirewallProfile, HardeningLevel, HowArguments, SetupArguments, SetupFormat, SetupVerb, WantedArguments};
 pub(crate) use tls::{ProxyArguments, TlsArguments};
 pub(crate) use wsman::{
     BodyArguments, HelpmsgArguments, WsmanArguments, WsmanCreateArguments, WsmanDeleteArguments, WsmanEnumerateArguments, WsmanFormat,
@@ -58,6 +60,7 @@ Examples:
   winrm wsman get winrm/config web1                 # the host's configuration, and WMI's classes
   winrm run -u alice web1,web2 -- hostname          # several hosts at once
   winrm inventory -i prod.ini --graph               # who is where in an Ansible inventory
+  winrm setup --https --auth ntlm > setup.ps1       # the script that prepares a host; or carried out on one
   winrm serve --user alice --password-file pw       # a WinRM host of this machine, for tests
   winrm demo                                        # all of it, on this machine alone
 
@@ -83,6 +86,7 @@ pub(crate) enum Verb {
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),
+    Setup(Box<SetupArguments>),
     Cert(CertArguments),
     Demo(DemoArguments),
     Completions(CompletionsArguments),
