@@ -12,13 +12,17 @@ mod support;
 #[expect(dead_code, reason = "the tests of setup use more of it")]
 mod windows_standin;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use support::peer;
 use support::service::{self, Service, USER};
+use tokio::runtime::Runtime;
 use windows_standin::WindowsStandin;
+use winrm_proto::sddl::SecurityDescriptor;
+use winrm_server::{CimCaller, CimClass, CimError, Credentials, Instance, Server, ServerBuilder};
 
 #[derive(Debug)]
 struct Told {
@@ -149,4 +153,291 @@ fn the_descriptor_of_an_endpoint_is_shown_and_changed() {
         "{}",
         denied.err
     );
+}
+
+/// A group of the test's domain.
+struct Groups;
+
+impl CimClass for Groups {
+    fn name(&self) -> &str {
+        "Win32_Group"
+    }
+
+    fn keys(&self) -> &[&str] {
+        &["Domain", "Name"]
+    }
+
+    async fn instances(&self, _: &CimCaller) -> Result<Vec<Instance>, CimError> {
+        Ok(vec![
+            Instance::default()
+                .with("Domain", "CORP")
+                .with("Name", "operators")
+                .with("LocalAccount", false)
+                .with("SID", OPERATORS),
+        ])
+    }
+}
+
+const OPERATORS: &str = "S-1-5-21-7-8-9-1104";
+
+/// A namespace's descriptor.
+struct Security(Arc<Mutex<Vec<u8>>>);
+
+impl CimClass for Security {
+    fn name(&self) -> &str {
+        "__SystemSecurity"
+    }
+
+    fn keys(&self) -> &[&str] {
+        &[]
+    }
+
+    async fn instances(&self, _: &CimCaller) -> Result<Vec<Instance>, CimError> {
+        Ok(vec![Instance::default()])
+    }
+
+    async fn invoke(&self, _: &CimCaller, _: Option<&Instance>, method: &str, input: &Instance) -> Result<Instance, CimError> {
+        let output = Instance::default();
+        match method {
+            "GetSD" => {
+                let bytes = self.0.lock().unwrap().clone();
+                let output = bytes.iter().fold(output, |output, byte| output.with("SD", u32::from(*byte)));
+                Ok(output.with("ReturnValue", 0_u32))
+            }
+            "SetSD" => {
+                let bytes = input.all("SD").map(|byte| byte.text()?.parse().ok()).collect::<Option<Vec<u8>>>();
+                *self.0.lock().unwrap() = bytes.ok_or(CimError::Parameters)?;
+                Ok(output.with("ReturnValue", 0_u32))
+            }
+            _ => Err(CimError::NoMethod),
+        }
+    }
+}
+
+/// A service with an administrator, alice, and an operator, bob, who may do nothing yet.
+struct Scene {
+    url: String,
+    folder: PathBuf,
+    namespace: Arc<Mutex<Vec<u8>>>,
+    _runtime: Runtime,
+}
+
+const NAMESPACE: &str = "O:BAG:BAD:(A;CI;CCDCLCSWRPWPRCWD;;;BA)(A;CI;CCDCRP;;;NS)(A;CIID;CC;;;AU)";
+
+impl Scene {
+    fn new(test: &str) -> Self {
+        Self::with(test, |builder| builder)
+    }
+
+    fn with(test: &str, change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
+        let folder = service::folder(test);
+        let namespace = NAMESPACE.parse::<SecurityDescriptor>().unwrap().to_bytes(|_| None).unwrap();
+        let namespace = Arc::new(Mutex::new(namespace));
+        let runtime = Runtime::new().unwrap();
+        let builder = Server::builder()
+            .listen("127.0.0.1:0".parse().unwrap())
+            .user(Credentials::parse(USER, service::PASSWORD).unwrap())
+            .user(Credentials::parse("bob", service::PASSWORD).unwrap())
+            .operator("bob")
+            .allow_unencrypted(true)
+            .class(Groups)
+            .class(Security(Arc::clone(&namespace)));
+        let server = runtime.block_on(change(builder).bind()).unwrap();
+        let url = server.urls().remove(0);
+        runtime.spawn(server.serve(std::future::pending()));
+        service::password_file(&folder);
+        Self {
+            url,
+            folder,
+            namespace,
+            _runtime: runtime,
+        }
+    }
+
+    fn access(&self, words: &[&str]) -> Told {
+        access(&self.url, &self.folder.join("password"), words)
+    }
+
+    fn root(&self) -> String {
+        let shown = self.access(&["show", "--on", "service", "--format", "json"]);
+        let document: Value = serde_json::from_str(&shown.out).unwrap_or_else(|_| panic!("{}", shown.err));
+        document["descriptors"][0]["sddl"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs a command as bob.
+    fn bob(&self) -> Told {
+        let output = Command::new(env!("CARGO_BIN_EXE_winrm"))
+            .args(["run", "--transport", "plaintext", "--user", "bob", "--connection-password-file"])
+            .arg(self.folder.join("password"))
+            .args([&self.url, "--", "echo", "let in"])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Told {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    fn namespace(&self) -> String {
+        SecurityDescriptor::from_bytes(&self.namespace.lock().unwrap()).unwrap().to_string()
+    }
+}
+
+#[test]
+fn an_operator_is_let_in_and_shut_out_again() {
+    let scene = Scene::new("access-operator");
+    let before = scene.root();
+    let refused = scene.bob();
+    assert_eq!(refused.code, Some(4), "{}", refused.err);
+    assert!(refused.err.contains("denied") && refused.err.contains("hint: "), "{}", refused.err);
+
+    let tried = scene.access(&["grant", "bob", "--dry-run"]);
+    assert_eq!(tried.code, Some(0), "{}", tried.err);
+    assert!(
+        tried.out.contains("would change service:\n  + allow  bob (S-1-5-21-"),
+        "{}",
+        tried.out
+    );
+    assert_eq!((scene.root(), scene.bob().code), (before.clone(), Some(4)));
+
+    let granted = scene.access(&["grant", "bob"]);
+    assert_eq!(granted.code, Some(0), "{}", granted.err);
+    assert!(granted.out.contains(": read, execute\n"), "{}", granted.out);
+    let let_in = scene.bob();
+    assert_eq!((let_in.code, let_in.out.trim_end()), (Some(0), "let in"), "{}", let_in.err);
+    // The other entries are what they were.
+    let after = scene.root();
+    let place = after.find("(A;;GRGX;;;S-1-5-21-").unwrap();
+    let end = place + after[place..].find(')').unwrap() + 1;
+    assert_eq!(format!("{}{}", &after[..place], &after[end..]), before);
+    let again = scene.access(&["grant", "bob"]);
+    assert!(again.out.contains("has it already; nothing changes"), "{}", again.out);
+    assert_eq!(scene.root(), after);
+
+    // pypsrp reads what is in force, and what it writes is shown here.
+    if let Some(python) = peer::variable("access, pypsrp", "WINRM_TEST_PYTHON") {
+        let pypsrp = |sddl: Option<&str>| {
+            let mut command = peer::script(python.clone(), "access_pypsrp.py");
+            command.args([&scene.url, USER]).arg(scene.folder.join("password")).args(sddl);
+            let output = command.output().unwrap();
+            let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{err}");
+            out.trim_end().to_owned()
+        };
+        assert_eq!(pypsrp(None), after);
+        let wider = after.replace("(A;;GR;;;IU)", "(A;;GXGR;;;IU)");
+        assert_eq!(pypsrp(Some(&wider)), wider);
+        assert_eq!(scene.root(), wider);
+        assert_eq!(pypsrp(Some(&after)), after);
+    }
+
+    let lessened = scene.access(&["revoke", "bob", "--rights", "execute"]);
+    assert_eq!(lessened.code, Some(0), "{}", lessened.err);
+    assert_eq!(scene.bob().code, Some(4));
+    let revoked = scene.access(&["revoke", "bob"]);
+    assert_eq!((revoked.code, scene.root()), (Some(0), before.clone()), "{}", revoked.err);
+    let again = scene.access(&["revoke", "bob"]);
+    assert!(
+        again.out.contains("no entry of its own that allows it; nothing changes"),
+        "{}",
+        again.out
+    );
+}
+
+#[test]
+fn nobody_locks_themselves_out_by_accident() {
+    let scene = Scene::new("access-lockout");
+    let before = scene.root();
+    let refused = scene.access(&["revoke", "BUILTIN\\Administrators"]);
+    assert_eq!((refused.code, scene.root()), (Some(1), before.clone()), "{}", refused.err);
+    assert!(
+        refused
+            .err
+            .contains("this would take rights on service away from BUILTIN\\Administrators"),
+        "{}",
+        refused.err
+    );
+    assert!(refused.err.contains("hint: --force"), "{}", refused.err);
+    // An entry of one's own is known without groups.
+    assert_eq!(scene.access(&["grant", USER, "--rights", "full"]).code, Some(0));
+    let refused = scene.access(&["revoke", USER]);
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    assert!(refused.err.contains("away from the account that asks"), "{}", refused.err);
+    assert_eq!(scene.access(&["revoke", USER, "--force"]).code, Some(0));
+    assert_eq!(scene.root(), before);
+}
+
+#[test]
+fn accounts_are_found_by_name_or_identifier() {
+    let scene = Scene::new("access-accounts");
+    let granted = scene.access(&["grant", "CORP\\operators", "--format", "json"]);
+    assert_eq!(granted.code, Some(0), "{}", granted.err);
+    let document: Value = serde_json::from_str(&granted.out).unwrap();
+    assert_eq!(
+        (document["sid"].as_str(), &document["changed"]),
+        (Some(OPERATORS), &Value::Bool(true))
+    );
+    let again = scene.access(&["grant", OPERATORS]);
+    assert!(again.out.contains("has it already"), "{}", again.out);
+    for (bad, said) in [
+        ("CORP\\nobody", "who \"CORP\\\\nobody\" is"),
+        ("S-1-5-x", "the account \"S-1-5-x\""),
+    ] {
+        let unknown = scene.access(&["grant", bad]);
+        assert!(matches!(unknown.code, Some(1 | 2)), "{}", unknown.err);
+        assert!(
+            unknown.err.contains(said) || unknown.err.contains("the host knows no account"),
+            "{}",
+            unknown.err
+        );
+    }
+    // Who isn't an administrator changes nothing.
+    let output = Command::new(env!("CARGO_BIN_EXE_winrm"))
+        .args([
+            "access",
+            "grant",
+            "Everyone",
+            "--transport",
+            "plaintext",
+            "--user",
+            "bob",
+            "--connection-password-file",
+        ])
+        .arg(scene.folder.join("password"))
+        .arg(&scene.url)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("administrators"), "{output:?}");
+}
+
+#[test]
+fn a_namespace_is_opened_and_shut_again() {
+    let scene = Scene::new("access-namespace");
+    let shown = scene.access(&["show", "--on", "wmi:root/cimv2"]);
+    assert_eq!(
+        shown.out,
+        "WMI's namespace root/cimv2\n  \
+         allow  BUILTIN\\Administrators (S-1-5-32-544): enable account, remote enable, execute methods, full write, partial write, \
+         provider write, read security, edit security; and below\n  \
+         allow  NT AUTHORITY\\NETWORK SERVICE (S-1-5-20): enable account, execute methods, provider write; and below\n  \
+         allow  NT AUTHORITY\\Authenticated Users (S-1-5-11): enable account; inherited, and below\n  \
+         owner  BUILTIN\\Administrators (S-1-5-32-544)\n",
+        "{}",
+        shown.err
+    );
+    let granted = scene.access(&["grant", OPERATORS, "--on", "wmi:root/cimv2"]);
+    assert_eq!(granted.code, Some(0), "{}", granted.err);
+    assert!(granted.err.contains("WinRMRemoteWMIUsers__"), "{}", granted.err);
+    // In front of what is inherited.
+    let after = "(A;;CCDCWP;;;S-1-5-21-7-8-9-1104)(A;CIID;CC;;;AU)";
+    assert_eq!(scene.namespace(), NAMESPACE.replace("(A;CIID;CC;;;AU)", after));
+    let revoked = scene.access(&["revoke", OPERATORS, "--on", "wmi:root/cimv2"]);
+    assert_eq!((revoked.code, scene.namespace().as_str()), (Some(0), NAMESPACE), "{}", revoked.err);
+    let inherited = scene.access(&["revoke", "Authenticated Users", "--on", "wmi:root/cimv2"]);
+    assert_eq!((inherited.code, scene.namespace().as_str()), (Some(2), NAMESPACE));
+    assert!(inherited.err.contains("is inherited"), "{}", inherited.err);
 }

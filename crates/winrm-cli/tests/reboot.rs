@@ -6,6 +6,7 @@
     reason = "what a test runs into is its failure, and what the support modules print is its output"
 )]
 
+#[expect(dead_code, reason = "the client's own tests use more of it")]
 #[path = "../../winrm/tests/support/machine.rs"]
 mod machine;
 #[expect(dead_code, reason = "the tests with peers use more of it")]
@@ -18,8 +19,8 @@ use machine::Machine;
 use support::service;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-const FIRST: &str = "20260526085136.498403+120";
-const SECOND: &str = "20261127130000.000000+060";
+const FIRST: &str = "2026-05-26T08:51:36.498403+02:00";
+const SECOND: &str = "2026-11-27T12:00:00Z";
 
 fn winrm(test: &str, arguments: &[&str]) -> Child {
     let password = service::folder(test).join("password");

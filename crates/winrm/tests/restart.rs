@@ -10,9 +10,9 @@ use std::time::Duration;
 use machine::Machine;
 use winrm::{BootTime, Client, Credentials, Encryption, ErrorKind, RestartEvent, Transport, Waiting};
 
-const FIRST: &str = "20260526085136.498403+120";
-const SECOND: &str = "20261127130000.000000+060";
-const THIRD: &str = "20261127130500.000000+060";
+const FIRST: &str = "2026-05-26T08:51:36.498403+02:00";
+const SECOND: &str = "2026-11-27T12:00:00Z";
+const THIRD: &str = "2026-11-27T12:05:00Z";
 
 fn client(machine: &Machine) -> Client {
     Client::builder(&machine.url())
@@ -141,4 +141,15 @@ async fn a_refused_restart_says_which_right_is_missing() {
     assert_eq!(client.reboot().start().await.unwrap(), boot(FIRST));
     let error = client.reboot().message("two\nlines").start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn powershell_says_when_a_host_was_started_where_wmi_does_not() {
+    let (machine, _asked) = Machine::new(FIRST);
+    let client = client(&machine);
+    assert_eq!(client.boot_time().await.unwrap(), boot(FIRST));
+    assert_eq!(machine.commands(), Vec::<String>::new());
+    machine.close_wmi();
+    assert_eq!(client.boot_time().await.unwrap(), boot(FIRST));
+    assert_eq!(machine.commands(), ["powershell"]);
 }

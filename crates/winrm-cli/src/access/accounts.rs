@@ -74,7 +74,7 @@ impl Accounts {
     }
 
     /// Who is meant by a name, or by an identifier.
-    pub(crate) async fn find(&self, client: &Client, text: &str) -> Result<Account, Failure> {
+    pub(crate) async fn find(&mut self, client: &Client, text: &str) -> Result<Account, Failure> {
         let trustee = if text.starts_with("S-1-") || text.starts_with("s-1-") {
             let sid: Sid = text
                 .parse()
@@ -83,12 +83,11 @@ impl Accounts {
         } else if let Some(alias) = Alias::of_name(text) {
             Trustee::Alias(alias)
         } else {
-            Trustee::Sid(resolve(client, text).await?)
+            let sid = resolve(client, text).await?;
+            self.names.entry(sid.clone()).or_insert_with(|| text.to_owned());
+            Trustee::Sid(sid)
         };
-        let name = match &trustee {
-            Trustee::Sid(_) if !text.starts_with(['S', 's']) || text.contains('\\') => text.to_owned(),
-            trustee => self.name(trustee).unwrap_or_else(|| text.to_owned()),
-        };
+        let name = self.name(&trustee).unwrap_or_else(|| text.to_owned());
         let alias = self.alias_of(&trustee);
         Ok(Account {
             identities: [trustee].into_iter().chain(alias).collect(),

@@ -1,12 +1,15 @@
 //! A machine of the test: an embedded service on one port that goes down, as hard as a power cut, and comes up again.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use winrm_server::{CommandLine, Credentials, Host, HostError, Process, Server, ShellContext};
+use winrm_server::{
+    CimCaller, CimClass, CimError, CommandLine, Credentials, Host, HostError, Instance, Process, Property, Server, ShellContext,
+};
 
 /// A machine. Dropping it switches it off.
 pub(crate) struct Machine {
@@ -17,8 +20,10 @@ pub(crate) struct Machine {
 
 /// What the machine is like, and what it was told.
 pub(crate) struct Facts {
-    /// When it was started, in WMI's form.
+    /// When it was started, as XML Schema writes it.
     boot: Mutex<String>,
+    /// Whether WMI says it; otherwise only PowerShell does.
+    wmi: AtomicBool,
     commands: Mutex<Vec<String>>,
     /// What `shutdown.exe` ends with.
     shutdown: Mutex<(u32, &'static str)>,
@@ -31,6 +36,7 @@ impl Machine {
         let (asked, asks) = mpsc::unbounded_channel();
         let facts = Arc::new(Facts {
             boot: Mutex::default(),
+            wmi: AtomicBool::new(true),
             commands: Mutex::default(),
             shutdown: Mutex::new((0, "")),
             asked,
@@ -65,6 +71,7 @@ impl Machine {
                     .listen(address)
                     .user(Credentials::parse("alice", "secret").unwrap())
                     .allow_unencrypted(true)
+                    .class(System(Arc::clone(&facts)))
                     .host(Commands(Arc::clone(&facts)));
                 match server.bind().await {
                     Ok(server) => break server,
@@ -92,6 +99,11 @@ impl Machine {
         self.facts.commands.lock().unwrap().clone()
     }
 
+    /// From now on WMI is closed, and only PowerShell says when the machine was started.
+    pub(crate) fn close_wmi(&self) {
+        self.facts.wmi.store(false, Ordering::Relaxed);
+    }
+
     /// What `shutdown.exe` answers from now on.
     pub(crate) fn shutdown_answers(&self, code: u32, text: &'static str) {
         *self.facts.shutdown.lock().unwrap() = (code, text);
@@ -104,6 +116,26 @@ impl Drop for Machine {
     }
 }
 
+struct System(Arc<Facts>);
+
+impl CimClass for System {
+    fn name(&self) -> &str {
+        "Win32_OperatingSystem"
+    }
+
+    fn keys(&self) -> &[&str] {
+        &[]
+    }
+
+    async fn instances(&self, _: &CimCaller) -> Result<Vec<Instance>, CimError> {
+        if !self.0.wmi.load(Ordering::Relaxed) {
+            return Err(CimError::AccessDenied);
+        }
+        let boot = self.0.boot.lock().unwrap().clone();
+        Ok(vec![Instance::default().with("LastBootUpTime", Property::DateTime(boot))])
+    }
+}
+
 struct Commands(Arc<Facts>);
 
 impl Host for Commands {
@@ -111,6 +143,7 @@ impl Host for Commands {
         let line = command.joined();
         if line.starts_with("powershell") {
             // It is asked for one thing only.
+            self.0.commands.lock().unwrap().push("powershell".to_owned());
             return Ok(Process::finished(format!("{}\r\n", self.0.boot.lock().unwrap()), "", 0));
         }
         self.0.commands.lock().unwrap().push(line.clone());
