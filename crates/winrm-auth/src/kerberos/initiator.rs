@@ -29,7 +29,7 @@ pub enum Tickets {
 }
 
 impl Tickets {
-    fn store(&self) -> CredentialStore {
+    pub(super) fn store(&self) -> CredentialStore {
         let store = CredentialStore::new();
         match self {
             Self::Default => store,
@@ -43,14 +43,14 @@ impl Tickets {
         }
     }
 
-    fn principal(&self) -> Option<&str> {
+    pub(super) fn principal(&self) -> Option<&str> {
         match self {
             Self::Keytab { principal, .. } => principal.as_deref(),
             _ => None,
         }
     }
 
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         match self {
             Self::Default => "the default ticket cache".to_owned(),
             Self::Ccache(name) => format!("the ticket cache {name}"),
@@ -127,7 +127,11 @@ impl KerberosTarget {
         }
     }
 
-    fn name(&self, library: &'static Library) -> Result<Name, winrm_gssapi::Error> {
+    pub(super) fn delegates(&self) -> bool {
+        self.delegate
+    }
+
+    pub(super) fn name(&self, library: &'static Library) -> Result<Name, winrm_gssapi::Error> {
         match &self.realm {
             Some(_) => Name::principal(library, &self.principal()),
             // Host-based, so that the library's [domain_realm] rules and referrals find the realm.

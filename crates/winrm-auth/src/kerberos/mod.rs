@@ -10,12 +10,15 @@ mod acceptor;
 mod cfx;
 mod error;
 mod initiator;
+pub mod kdc;
 mod sealer;
+mod ticket;
 
 pub use acceptor::{KerberosAcceptor, KerberosService};
 pub use error::KerberosError;
 pub use initiator::{KerberosInitiator, KerberosTarget, Tickets};
 pub use sealer::KerberosSealer;
+pub use ticket::{HeldTicket, service_ticket};
 
 use winrm_gssapi::{Credential, CredentialStore, Library};
 
