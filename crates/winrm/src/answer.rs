@@ -146,7 +146,7 @@ pub(crate) fn token_of(headers: &HeaderMap, scheme: &Scheme) -> Option<Vec<u8>> 
 }
 
 /// A stranger's text, made harmless for terminals and short.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .take(200)

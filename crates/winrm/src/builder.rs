@@ -83,6 +83,13 @@ impl ClientBuilder {
         }
     }
 
+    /// Another address than the one it was begun with.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.address = endpoint.to_string();
+        self.endpoint = Ok((endpoint, None));
+        self
+    }
+
     /// Who logs on. A user in the address is ignored in favour of these.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.settings.credentials = Some(credentials);

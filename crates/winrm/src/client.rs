@@ -17,6 +17,7 @@ use crate::command::{Command, Place};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::files::{Download, Upload};
+use crate::probe::Probe;
 use crate::session::Session;
 use crate::shell::ShellBuilder;
 use crate::wsman::WsMan;
@@ -98,6 +99,15 @@ impl Client {
     /// When there is no WinRM service to be reached: see [`ErrorKind`](crate::ErrorKind).
     pub async fn identify(&self) -> Result<Identity, Error> {
         self.0.identify(false).await.map(Identity::from)
+    }
+
+    /// Sends an empty request without credentials, over a connection of its own, and tells what the host shows of itself: its TLS, its
+    /// clock, and the ways to authenticate that it offers. Any answer of HTTP is one, that of another web server too.
+    ///
+    /// # Errors
+    /// When no answer of HTTP comes: see [`ErrorKind`](crate::ErrorKind).
+    pub async fn probe(&self) -> Result<Probe, Error> {
+        Probe::of(&self.0).await
     }
 
     /// Proves that the credentials are accepted, and measures a round trip.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_openssl::SslStream;
 
 use crate::error::{Error, ErrorKind};
-use crate::tls::{Secured, Watched};
+use crate::tls::{Agreed, Secured, Watched};
 
 /// What HTTP is spoken on.
 pub(crate) enum Made {
@@ -86,6 +86,8 @@ pub(crate) struct Connection {
     probe: socket2::Socket,
     /// The server's certificate, DER.
     pub(crate) certificate: Option<Vec<u8>>,
+    /// What TLS was agreed on.
+    pub(crate) agreed: Option<Agreed>,
     /// Counted by the client, for logs.
     pub(crate) number: u64,
 }
@@ -123,9 +125,13 @@ pub(crate) struct Bounds {
 impl Connection {
     /// HTTP on a connection that was made, with or without TLS.
     pub(crate) async fn begin(made: Made, probe: socket2::Socket, number: u64) -> Result<Self, Error> {
-        let (stream, certificate) = match made {
-            Made::Plain(tcp) => (Stream::Plain(tcp), None),
-            Made::Secured(secured) => (Stream::Tls(Box::new(secured.stream)), Some(secured.certificate)),
+        let (stream, certificate, agreed) = match made {
+            Made::Plain(tcp) => (Stream::Plain(tcp), None, None),
+            Made::Secured(secured) => (
+                Stream::Tls(Box::new(secured.stream)),
+                Some(secured.certificate),
+                Some(secured.agreed),
+            ),
         };
         let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
         let (sender, driver) =
@@ -136,6 +142,7 @@ impl Connection {
             driver_ended: false,
             probe,
             certificate,
+            agreed,
             number,
         })
     }

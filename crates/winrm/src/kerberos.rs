@@ -79,7 +79,27 @@ impl Kerberos {
         self.cache.close();
     }
 
-    pub(crate) fn target(&self, host: &str) -> KerberosTarget {
+    /// Where tickets come from, if that was said.
+    #[must_use]
+    pub fn source(&self) -> Option<&TicketSource> {
+        self.tickets.as_ref()
+    }
+
+    /// The realm that was said.
+    #[must_use]
+    pub fn said_realm(&self) -> Option<&str> {
+        self.realm.as_deref()
+    }
+
+    /// Whether the host gets the client's ticket.
+    #[must_use]
+    pub fn delegates(&self) -> bool {
+        self.delegate
+    }
+
+    /// The service that a ticket for this host is for, by all that was said.
+    #[must_use]
+    pub fn target(&self, host: &str) -> KerberosTarget {
         let mut target = KerberosTarget::new(self.host_name(host)).delegate(self.delegate);
         if let Some(service) = &self.service {
             target = target.service(service);
@@ -91,13 +111,15 @@ impl Kerberos {
     }
 
     /// The host's name as its principal has it.
-    pub(crate) fn host_name<'a>(&'a self, host: &'a str) -> &'a str {
+    #[must_use]
+    pub fn host_name<'a>(&'a self, host: &'a str) -> &'a str {
         self.host.as_deref().unwrap_or(host)
     }
 
     /// Whether a ticket may be had at all: a local account has none, and asking a KDC for it costs time and, with the wrong
     /// password, attempts.
-    pub(crate) fn is_worth_trying(&self, credentials: Option<&winrm_auth::Credentials>) -> bool {
+    #[must_use]
+    pub fn is_worth_trying(&self, credentials: Option<&winrm_auth::Credentials>) -> bool {
         let domain = |credentials: &winrm_auth::Credentials| {
             credentials.is_principal_name()
                 || credentials

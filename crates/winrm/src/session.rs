@@ -410,6 +410,19 @@ impl Session {
         request
     }
 
+    /// An empty request by which nobody says who he is, over a connection of its own: the connection and the answer.
+    pub(crate) async fn knock(&self) -> Result<(Connection, RawAnswer), Error> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut connection = self.dialer.dial(number).await?;
+        match connection.post(self.post(Bytes::new()), self.bounds).await {
+            Ok(answer) => match self.dialer.route.refusal(&answer, &self.dialer.endpoint) {
+                Some(refusal) => Err(refusal),
+                None => Ok((connection, answer)),
+            },
+            Err(failure) => Err(self.unanswered("an empty request", failure).not_run()),
+        }
+    }
+
     /// Opens an answer if it is sealed, and keeps the connection if it can go on.
     fn accept(&self, mut answer: RawAnswer, mut channel: Channel, keep: bool) -> Result<Admitted, Error> {
         if answer.status == StatusCode::UNAUTHORIZED {

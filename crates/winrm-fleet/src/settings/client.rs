@@ -125,20 +125,50 @@ impl Settings {
                 origin: self.encryption.origin.clone(),
             });
         }
-        let mut builder = Client::builder(&self.endpoint.to_string())
+        let mut builder = self
+            .builder()
             .transport(transport)
             .encryption(encryption)
+            .kerberos(self.kerberos(password, tickets));
+        if let Some(credentials) = self.credentials(transport, password, anonymous)? {
+            builder = builder.credentials(credentials);
+        }
+        Ok(Way { transport, builder })
+    }
+
+    /// Each transport by itself, with its client or what keeps it from being tried; as [`ways`](Self::ways) otherwise.
+    #[must_use]
+    pub fn each_way(&self, password: Option<&Secret>, tickets: &Kerberos) -> Vec<(Method, Result<Way, SettingsError>)> {
+        let password = self.password.as_ref().map(|password| &password.value).or(password);
+        let methods = self.methods.value.iter();
+        methods
+            .map(|method| (*method, self.way(*method, password, tickets, false)))
+            .collect()
+    }
+
+    /// A client that knows nobody: for looking at a host before, or without, logging on.
+    pub fn anonymous(&self) -> ClientBuilder {
+        self.builder().transport(Transport::Negotiate)
+    }
+
+    /// What is said of Kerberos; `password` and `tickets` as for [`ways`](Self::ways).
+    #[must_use]
+    pub fn kerberos(&self, password: Option<&Secret>, tickets: &Kerberos) -> Kerberos {
+        let password = self.password.as_ref().map(|password| &password.value).or(password);
+        let has_password = password.is_some_and(|password| !password.is_empty());
+        self.kerberos.of(tickets, has_password, self.is_program)
+    }
+
+    /// All but whom it is for and how that is proved.
+    fn builder(&self) -> ClientBuilder {
+        let mut builder = Client::builder(&self.endpoint.to_string())
             .certificates(self.certificates.value.clone())
             .connect_timeout(self.connect_timeout)
             .operation_timeout(self.operation_timeout)
             .read_timeout(self.read_timeout)
             .retries(self.retries)
             .channel_binding(self.send_cbt)
-            .credssp(self.credssp.clone())
-            .kerberos(
-                self.kerberos
-                    .of(tickets, password.is_some_and(|password| !password.is_empty()), self.is_program),
-            );
+            .credssp(self.credssp.clone());
         if let Some(name) = &self.server_name {
             builder = builder.server_name(name);
         }
@@ -163,10 +193,7 @@ impl Settings {
         if let Some(locale) = &self.locale {
             builder = builder.locale(locale);
         }
-        if let Some(credentials) = self.credentials(transport, password, anonymous)? {
-            builder = builder.credentials(credentials);
-        }
-        Ok(Way { transport, builder })
+        builder
     }
 
     fn credentials(&self, transport: Transport, password: Option<&Secret>, anonymous: bool) -> Result<Option<Credentials>, SettingsError> {

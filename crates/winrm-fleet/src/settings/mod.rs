@@ -179,6 +179,30 @@ impl Settings {
         self.client_certificate.as_ref()
     }
 
+    /// Which certificates of the host are accepted.
+    #[must_use]
+    pub fn certificates(&self) -> &Setting<CertificateCheck> {
+        &self.certificates
+    }
+
+    /// The name that the host's certificate has to hold, where it isn't the host's own.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// Whether authentication is bound to the TLS connection.
+    #[must_use]
+    pub fn sends_channel_binding(&self) -> bool {
+        self.send_cbt
+    }
+
+    /// How long making a connection may take.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
     /// What is odd about them.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {

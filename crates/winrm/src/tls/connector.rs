@@ -38,6 +38,14 @@ pub(crate) struct Tls {
 pub(crate) struct Secured {
     pub(crate) stream: SslStream<Watched>,
     pub(crate) certificate: Vec<u8>,
+    pub(crate) agreed: Agreed,
+}
+
+/// What both sides of a handshake have agreed on, by OpenSSL's names.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) version: &'static str,
+    pub(crate) cipher: &'static str,
 }
 
 impl Tls {
@@ -109,10 +117,17 @@ impl Tls {
             // There it can't be seen.
             self.asked.set();
         }
-        let cipher = stream.ssl().current_cipher().map_or("none", |cipher| cipher.name());
-        tracing::debug!(name, version = stream.ssl().version_str(), cipher, "TLS");
+        let agreed = Agreed {
+            version: stream.ssl().version_str(),
+            cipher: stream.ssl().current_cipher().map_or("none", |cipher| cipher.name()),
+        };
+        tracing::debug!(name, version = agreed.version, cipher = agreed.cipher, "TLS");
         let certificate = certificate.to_der().map_err(failed)?;
-        Ok(Secured { stream, certificate })
+        Ok(Secured {
+            stream,
+            certificate,
+            agreed,
+        })
     }
 
     /// Whether there is a certificate to show where a host asks for one.

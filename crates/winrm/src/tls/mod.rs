@@ -14,7 +14,7 @@ use std::str::FromStr;
 use openssl::ssl::SslVersion;
 use winrm_auth::ClientCertificate;
 
-pub(crate) use connector::{Secured, Tls};
+pub(crate) use connector::{Agreed, Secured, Tls};
 pub(crate) use failure::refused_later;
 pub use failure::{TlsFailure, TlsProblem};
 pub use shown::ShownCertificate;

@@ -28,7 +28,7 @@ pub struct ShownCertificate {
 }
 
 impl ShownCertificate {
-    pub(super) fn of(certificate: &X509Ref) -> Self {
+    pub(crate) fn of(certificate: &X509Ref) -> Self {
         Self {
             subject: name_joined(certificate.subject_name(), " "),
             issuer: name_joined(certificate.issuer_name(), " "),
