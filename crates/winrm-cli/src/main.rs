@@ -13,6 +13,7 @@ mod completions;
 mod connection;
 mod copy;
 mod demo;
+mod doctor;
 mod failure;
 mod fleet;
 mod inventory;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Get(arguments) => on_one_thread(copy::get(*arguments)),
         Verb::Ping(arguments) => on_one_thread(ping::run(arguments)),
         Verb::Wsman(arguments) => on_one_thread(wsman::run(arguments)),
+        Verb::Doctor(arguments) => on_all_cores(doctor::run(*arguments)),
         Verb::Report(arguments) => fleet::report(&arguments),
         Verb::Ps(arguments) if fleet::is_meant(&arguments.target, &arguments.inventory, &arguments.fleet) => {
             on_all_cores(fleet::powershell(*arguments))

@@ -29,6 +29,31 @@ pub(crate) fn marked(good: bool, mark: &str, text: &str) {
     line(&format!("{style}{mark}{style:#} {text}"));
 }
 
+/// What a coloured word means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tone {
+    Good,
+    Odd,
+    Bad,
+    Dim,
+    Mend,
+    Title,
+}
+
+/// A line on standard output whose first words are coloured by what they mean.
+pub(crate) fn toned(tone: Tone, mark: &str, text: &str) {
+    let style = match tone {
+        Tone::Good => GREEN,
+        Tone::Odd => YELLOW,
+        Tone::Bad => RED,
+        Tone::Dim => Style::new().dimmed(),
+        Tone::Mend => CYAN,
+        Tone::Title => Style::new().bold(),
+    };
+    let gap = if text.is_empty() { "" } else { " " };
+    line(&format!("{style}{mark}{style:#}{gap}{text}"));
+}
+
 /// A line on standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");

@@ -10,6 +10,7 @@ mod cert;
 mod connection;
 mod copy;
 mod credssp;
+mod doctor;
 mod fleet;
 mod inventory;
 mod ping;
@@ -27,6 +28,7 @@ pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, Cer
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use copy::{CopyArguments, GetArguments, PutArguments};
 pub(crate) use credssp::CredSspArguments;
+pub(crate) use doctor::{DoctorArguments, DoctorFormat};
 pub(crate) use fleet::{FleetArguments, ManyResults, ReportArguments, ReportFormat, ReportStyle, Rerun};
 pub(crate) use inventory::{InventoryArguments, ShowArguments};
 pub(crate) use ping::PingArguments;
@@ -58,6 +60,7 @@ Examples:
   winrm put -u alice web1 app.zip 'C:\\Temp\\'        # files and folders to a host; `get` for the other way
   winrm ping -u alice web1
   winrm wsman get winrm/config web1                 # the host's configuration, and WMI's classes
+  winrm doctor -u alice web1                        # why it doesn't answer or let us in, and what mends it
   winrm run -u alice web1,web2 -- hostname          # several hosts at once
   winrm inventory -i prod.ini --graph               # who is where in an Ansible inventory
   winrm setup --https --auth ntlm > setup.ps1       # the script that prepares a host; or carried out on one
@@ -83,6 +86,7 @@ pub(crate) enum Verb {
     Reboot(Box<RebootArguments>),
     Access(AccessArguments),
     Wsman(WsmanArguments),
+    Doctor(Box<DoctorArguments>),
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),

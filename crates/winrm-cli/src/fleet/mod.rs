@@ -42,6 +42,7 @@ use targets::{Inventoried, Named, Targets};
 use tree::Tree;
 
 pub(crate) use join::run as report;
+pub(crate) use targets::Described;
 
 /// How many hosts at once where nobody says it.
 const FORKS: usize = 100;

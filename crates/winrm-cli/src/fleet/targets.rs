@@ -11,7 +11,7 @@ use crate::args::{BecomeArguments, ConnectionArguments, InventoryArguments};
 use crate::connection::{self, ManagedTickets};
 use crate::failure::Failure;
 use crate::inventory::{self, Opened};
-use crate::proxy;
+use crate::{printer, proxy};
 
 /// Hosts, and what they share.
 pub(super) struct Targets {
@@ -234,6 +234,58 @@ impl Inventoried {
             .of(name)?
             .ok_or_else(|| Failure::configuration(format!("the inventory has no host {name:?}")))?;
         Ok(Settings::resolve(name, &templar, &self.flags, self.templates.extra())?)
+    }
+}
+
+/// Hosts and their settings, for verbs that look at these themselves. Nobody is asked for a password but by `--ask-pass`.
+pub(crate) struct Described {
+    names: Vec<String>,
+    source: DescribedBy,
+}
+
+enum DescribedBy {
+    Inventory(Box<Inventoried>),
+    Flags(Box<Flags>),
+}
+
+impl Described {
+    pub(crate) fn of(target: &str, inventory: &InventoryArguments, connection: &ConnectionArguments) -> Result<Self, Failure> {
+        let named = Named {
+            target,
+            inventory,
+            connection,
+            becoming: None,
+        };
+        if let Some(inventoried) = Inventoried::load(named)? {
+            let selected = inventoried.templates.inventory().selection(target, &inventory.limit)?;
+            for part in &selected.unmatched {
+                printer::warning(&format!("{part:?} matches neither a host nor a group"));
+            }
+            let names = selected.hosts.iter().map(|host| host.name().to_owned()).collect();
+            let source = DescribedBy::Inventory(Box::new(inventoried));
+            return Ok(Self { names, source });
+        }
+        let mut seen = HashSet::new();
+        let names = target
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty() && seen.insert(*name));
+        Ok(Self {
+            names: names.map(str::to_owned).collect(),
+            source: DescribedBy::Flags(Box::new(connection::flags(connection)?)),
+        })
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How a host is reached. May run programs, for templates and vaults.
+    pub(crate) fn settings(&self, name: &str) -> Result<Settings, Failure> {
+        match &self.source {
+            DescribedBy::Inventory(inventoried) => inventoried.settings(name),
+            DescribedBy::Flags(flags) => connection::typed(name, (**flags).clone()),
+        }
     }
 }
 
