@@ -49,7 +49,9 @@ const PEERS: &[Package] = &[
     package("python3-samba", "security descriptors: Samba's reading and writing of SDDL"),
     package("squid", "proxies: one with users and ports"),
     package("tinyproxy", "proxies: a small one"),
+    package("uuid-runtime", "wsl: uuidgen"),
     package("winrmcp", "copying files with the Go client"),
+    package("wsl", "WS-Management's verbs: a client of bash and curl"),
 ];
 
 /// What the Python peers need where no Python at hand can make a virtual environment.
