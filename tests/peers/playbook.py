@@ -9,6 +9,18 @@ import sys
 
 def run(playbook, inventory, ansible, folder):
     """The ended process, its output and errors as one text. `folder` takes what Ansible writes."""
+    return command("ansible-playbook", [os.path.join(os.path.dirname(os.path.abspath(__file__)), playbook)], inventory, ansible, folder)
+
+
+def command(program, arguments, inventory, ansible, folder):
+    """The same for one of Ansible's programs with these arguments."""
+    process = start(program, arguments, inventory, ansible, folder)
+    output, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+def start(program, arguments, inventory, ansible, folder):
+    """The same, not waited for."""
     inventory_file = os.path.join(folder, "inventory.yml")
     with open(inventory_file, "w", encoding="utf-8") as file:
         # YAML takes JSON as it is.
@@ -26,8 +38,8 @@ def run(playbook, inventory, ansible, folder):
         "ANSIBLE_FORKS": "2",
         "LC_ALL": "C.UTF-8",
     }
-    return subprocess.run(
-        [os.path.join(ansible, "ansible-playbook"), "-i", inventory_file, os.path.join(os.path.dirname(os.path.abspath(__file__)), playbook)],
+    return subprocess.Popen(
+        [os.path.join(ansible, program), "-i", inventory_file, *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -138,26 +138,25 @@ fn ansible() {
     let Some(python) = peer::variable("ansible, certificates", "WINRM_TEST_PYTHON") else {
         return;
     };
-    let Some(ansible) = peer::variable("ansible, certificates", "WINRM_TEST_ANSIBLE") else {
-        return;
-    };
     if !service::has_powershell() {
         peer::skip("ansible, certificates", "no PowerShell: neither on PATH nor by WINRM_PWSH");
         return;
     }
     let scene = Scene::new("ansible-certificates", &python);
-    let mut command = peer::script(python, "cert_ansible.py");
-    command.arg("--ansible").arg(ansible).arg("--folder").arg(&scene.folder);
-    command
-        .args(["--tls-url", &scene.service.tls_url])
-        .arg("--certificate")
-        .arg(&scene.service.certificate);
-    command
-        .arg("--new")
-        .arg(scene.prefix("issued"))
-        .arg("--refused")
-        .arg(scene.made("unmapped"));
-    peer::judge("ansible, certificates", command, 2, || scene.service.log());
+    for ansible in peer::ansibles("ansible, certificates") {
+        let mut command = peer::script(ansible.python, "cert_ansible.py");
+        command.arg("--ansible").arg(ansible.programs).arg("--folder").arg(&scene.folder);
+        command
+            .args(["--tls-url", &scene.service.tls_url])
+            .arg("--certificate")
+            .arg(&scene.service.certificate);
+        command
+            .arg("--new")
+            .arg(scene.prefix("issued"))
+            .arg("--refused")
+            .arg(scene.made("unmapped"));
+        peer::judge(&ansible.peer, command, 2, || scene.service.log());
+    }
 }
 
 /// curl takes keys and certificates as users have them.

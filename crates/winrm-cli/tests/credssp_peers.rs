@@ -38,9 +38,15 @@ use tap::Tap;
 /// Runs a client's cases against a service that takes no clear text, one that requires channel bindings, and one that is set up by
 /// `other`: `least` of them without a KDC, and `least_with_kdc` with one.
 fn client(peer: &str, script: &str, least: usize, least_with_kdc: usize, other: &[&str]) -> String {
-    let Some(python) = peer::variable(peer, "WINRM_TEST_PYTHON") else {
-        return String::new();
-    };
+    match peer::variable(peer, "WINRM_TEST_PYTHON") {
+        Some(python) => client_by(python, peer, script, least, least_with_kdc, other),
+        None => String::new(),
+    }
+}
+
+/// The same with another Python than that of the peers.
+fn client_by(python: OsString, peer: &str, script: &str, least: usize, least_with_kdc: usize, other: &[&str]) -> String {
+    let programs = Path::new(&python).parent().unwrap().to_owned();
     let folder = service::folder(script);
     let kdc = Kdc::start(peer, &folder);
     let keytab = kdc.as_ref().map(Kdc::keytab);
@@ -66,9 +72,7 @@ fn client(peer: &str, script: &str, least: usize, least_with_kdc: usize, other: 
         .args(["--user", USER, "--password-file"])
         .arg(service::password_file(&folder));
     command.arg("--folder").arg(&folder);
-    if let Some(ansible) = std::env::var_os("WINRM_TEST_ANSIBLE") {
-        command.arg("--ansible").arg(ansible);
-    }
+    command.arg("--ansible").arg(programs);
     if let Some(kdc) = &kdc {
         command.arg("--krb5-config").arg(kdc.config());
         command.args(["--ccache", &kdc.ccache("cc", &[]), "--principal", kdc::PRINCIPAL]);
@@ -103,13 +107,12 @@ fn pypsrp() {
 #[test]
 fn ansible() {
     const PEER: &str = "ansible with CredSSP";
-    if peer::variable(PEER, "WINRM_TEST_ANSIBLE").is_none() {
+    if !service::has_powershell() {
+        peer::skip(PEER, "no PowerShell: neither on PATH nor by WINRM_PWSH");
         return;
     }
-    if service::has_powershell() {
-        client(PEER, "credssp_ansible.py", 6, 8, &[]);
-    } else {
-        peer::skip(PEER, "no PowerShell: neither on PATH nor by WINRM_PWSH");
+    for ansible in peer::ansibles(PEER) {
+        client_by(ansible.python, &ansible.peer, "credssp_ansible.py", 6, 8, &[]);
     }
 }
 

@@ -58,21 +58,26 @@ fn pypsrp() {
     client("pypsrp", 33, peer::script(python, "pypsrp_client.py"));
 }
 
+/// Our Python module, by the cases of the one that it stands in for.
+#[test]
+fn module() {
+    let Some(python) = peer::variable("module", "WINRM_TEST_OWN_PYTHON") else {
+        return;
+    };
+    client("module", 40, peer::script(python, "pywinrm_client.py"));
+}
+
 #[test]
 fn ansible() {
-    let Some(python) = peer::variable("ansible", "WINRM_TEST_PYTHON") else {
-        return;
-    };
-    let Some(ansible) = peer::variable("ansible", "WINRM_TEST_ANSIBLE") else {
-        return;
-    };
     if !service::has_powershell() {
         peer::skip("ansible", "no PowerShell: neither on PATH nor by WINRM_PWSH");
         return;
     }
-    let mut command = peer::script(python, "ansible_client.py");
-    command.arg("--ansible").arg(ansible);
-    client("ansible", 10, command);
+    for ansible in peer::ansibles("ansible") {
+        let mut command = peer::script(ansible.python, "ansible_client.py");
+        command.arg("--ansible").arg(ansible.programs);
+        client(&ansible.peer, 10, command);
+    }
 }
 
 #[test]

@@ -449,18 +449,17 @@ fn clients_of_others_run_powershell() {
 
 #[test]
 fn ansible_runs_its_modules() {
-    let Some(python) = peer::variable("Ansible, modules", "WINRM_TEST_PYTHON") else {
-        return;
-    };
-    let Some(ansible) = peer::variable("Ansible, modules", "WINRM_TEST_ANSIBLE") else {
-        return;
-    };
     let Some(collections) = peer::variable("Ansible, modules", "WINRM_TEST_COLLECTIONS") else {
         return;
     };
-    let mut command = peer::script(python, "powershell_ansible.py");
-    command.arg("--ansible").arg(ansible).env("ANSIBLE_COLLECTIONS_PATH", collections);
-    client("Ansible, modules", 10, command);
+    for ansible in peer::ansibles("Ansible, modules") {
+        let mut command = peer::script(ansible.python, "powershell_ansible.py");
+        command
+            .arg("--ansible")
+            .arg(ansible.programs)
+            .env("ANSIBLE_COLLECTIONS_PATH", &collections);
+        client(&ansible.peer, 10, command);
+    }
 }
 
 #[test]

@@ -103,21 +103,27 @@ fn pypsrp() {
     assert!(bound(&log, "NTLM"), "{log}");
 }
 
+/// Our Python module, by the cases of the one that it stands in for.
+#[test]
+fn module() {
+    let Some(python) = peer::variable("module, sealed", "WINRM_TEST_OWN_PYTHON") else {
+        return;
+    };
+    let log = client("module-sealed", 14, 27, peer::script(python, "sealed_pywinrm.py"));
+    assert!(bound(&log, "NTLM"), "{log}");
+}
+
 #[test]
 fn ansible() {
-    let Some(python) = peer::variable("ansible, sealed", "WINRM_TEST_PYTHON") else {
-        return;
-    };
-    let Some(ansible) = peer::variable("ansible, sealed", "WINRM_TEST_ANSIBLE") else {
-        return;
-    };
     if !service::has_powershell() {
         peer::skip("ansible, sealed", "no PowerShell: neither on PATH nor by WINRM_PWSH");
         return;
     }
-    let mut command = peer::script(python, "sealed_ansible.py");
-    command.arg("--ansible").arg(ansible);
-    client("ansible-sealed", 7, 14, command);
+    for ansible in peer::ansibles("ansible-sealed") {
+        let mut command = peer::script(ansible.python, "sealed_ansible.py");
+        command.arg("--ansible").arg(ansible.programs);
+        client(&ansible.peer, 7, 14, command);
+    }
 }
 
 #[test]

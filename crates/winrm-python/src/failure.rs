@@ -6,6 +6,7 @@ use std::path::Path;
 
 use pyo3::prelude::*;
 use winrm::{Error, ErrorKind};
+use winrm_auth::kerberos::KerberosError;
 
 /// What Python is told of an error.
 #[derive(Debug)]
@@ -70,10 +71,10 @@ impl From<&Error> for Failure {
             ErrorKind::Tls => "tls",
             ErrorKind::Timeout | ErrorKind::Deadline => "timeout",
             ErrorKind::Closed | ErrorKind::NotWinRm => "closed",
-            ErrorKind::Unauthorized => match source.and_then(|source| source.downcast_ref()) {
-                Some(winrm_auth::Error::Kerberos(_)) => "kerberos",
-                Some(_) => "authentication",
+            ErrorKind::Unauthorized => match source {
                 None => "unauthorized",
+                Some(source) if is_kerberos(source) => "kerberos",
+                Some(_) => "authentication",
             },
             _ => "protocol",
         };
@@ -82,6 +83,10 @@ impl From<&Error> for Failure {
             ..Self::of(kind, error)
         }
     }
+}
+
+fn is_kerberos(source: &(dyn StdError + 'static)) -> bool {
+    source.is::<KerberosError>() || matches!(source.downcast_ref(), Some(winrm_auth::Error::Kerberos(_)))
 }
 
 fn timed_out(source: Option<&(dyn StdError + 'static)>) -> bool {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The longest that all cases of a peer may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A file below `tests/peers` at the root of the repository.
 pub(crate) fn file(name: &str) -> PathBuf {
@@ -29,6 +29,32 @@ pub(crate) fn variable(peer: &str, name: &str) -> Option<OsString> {
 pub(crate) fn skip(peer: &str, reason: &str) {
     println!("{peer} is left out: {reason}");
     report(peer, &format!("left out: {reason}"));
+}
+
+/// A Python with Ansible, and what Ansible's `winrm` is in it.
+#[derive(Debug)]
+#[allow(dead_code, reason = "not every test that has peers has Ansible")]
+pub(crate) struct Ansible {
+    /// The peer's name, with `-module` where it stands on our module.
+    pub(crate) peer: String,
+    pub(crate) python: OsString,
+    /// The folder with Ansible's programs.
+    pub(crate) programs: PathBuf,
+}
+
+/// Ansible with pywinrm, and Ansible with our Python module in its place; those that are there.
+#[allow(dead_code, reason = "not every test that has peers has Ansible")]
+pub(crate) fn ansibles(peer: &str) -> Vec<Ansible> {
+    let of_environment = |peer: String, name| {
+        let python = variable(&peer, name)?;
+        let programs = Path::new(&python).parent()?.to_owned();
+        Some(Ansible { peer, python, programs })
+    };
+    let environments = [
+        of_environment(peer.to_owned(), "WINRM_TEST_PYTHON"),
+        of_environment(format!("{peer}-module"), "WINRM_TEST_OWN_PYTHON"),
+    ];
+    environments.into_iter().flatten().collect()
 }
 
 /// Python with one of the scripts.
@@ -70,7 +96,7 @@ pub(crate) fn judge(peer: &str, mut command: Command, least: usize, log: impl Fn
     });
     let ended_well = status.is_some_and(|status| status.success());
     let (true, Some(passed)) = (ended_well, passed) else {
-        let ended = status.map_or_else(|| "was ended after 300 s".to_owned(), |status| status.to_string());
+        let ended = status.map_or_else(|| "was ended after 600 s".to_owned(), |status| status.to_string());
         report(peer, "FAILED");
         panic!("{peer}: {ended}\n{printed}\n{complaints}\nthe service's log:\n{}", tail(&log()));
     };

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from winrm.exceptions import InvalidCredentialsError, WinRMError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
 _REFUSED = "the specified credentials were rejected by the server"
 
 
-def requests_exceptions():
+def requests_exceptions() -> t.Any:
     """The module `requests.exceptions`, or what stands in for it."""
+    from importlib import import_module
+
     try:
-        import requests.exceptions as module
+        return import_module("requests.exceptions")
     except ImportError:
-        import winrm._requests_exceptions as module
-    return module
+        return import_module("winrm._requests_exceptions")
 
 
 def error(kind: str, message: str, hint: str | None) -> Exception:
@@ -25,15 +30,17 @@ def error(kind: str, message: str, hint: str | None) -> Exception:
     text = message if hint is None else f"{message}; hint: {hint}"
     made = _error(kind, text)
     made.hint = hint
-    return made
+    return made  # type: ignore[no-any-return]
 
 
-def _error(kind: str, text: str) -> Exception:
-    if kind in ("unauthorized", "authentication"):
+def _error(kind: str, text: str) -> t.Any:
+    if kind == "unauthorized":
         # This very sentence is what callers look for.
         refused = InvalidCredentialsError(_REFUSED)
         refused.__cause__ = WinRMError(text)
         return refused
+    if kind == "authentication":
+        return InvalidCredentialsError(f"{_REFUSED}: {text}")
     if kind == "kerberos":
         from winrm.vendor.requests_kerberos.exceptions import KerberosExchangeError
 

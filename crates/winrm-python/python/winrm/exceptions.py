@@ -59,6 +59,8 @@ class WinRMTransportError(Exception):
     The arguments are the protocol (`http`), the status, and the answer as text.
     """
 
+    args: tuple[str, int, str]
+
     @property
     def protocol(self) -> str:
         """`http`."""

@@ -50,7 +50,7 @@ xmlns = {
 }
 
 
-class _Escapes(dict):
+class _Escapes(dict[int, str]):
     """For `str.translate`: what XML has other names for. Refuses what it can't carry at all."""
 
     def __missing__(self, code: int) -> str:
@@ -64,7 +64,11 @@ _ESCAPES = _Escapes({38: "&amp;", 60: "&lt;", 62: "&gt;", 34: "&quot;", 13: "&#x
 
 
 def _text(value: object) -> str:
-    return str(value).translate(_ESCAPES)
+    text = str(value)
+    # Nearly all texts need nothing, and this looks at them at the speed of C.
+    if text.isascii() and text.isprintable() and not ("&" in text or "<" in text or ">" in text or '"' in text):
+        return text
+    return text.translate(_ESCAPES)
 
 
 class Protocol:
@@ -150,6 +154,9 @@ class Protocol:
             proxy=proxy,
         )
         self._endpoint = endpoint
+        # See `_heads`.
+        self._made_of: tuple[object, ...] | None = None
+        self._made_heads = ("", "")
         self.username = username
         self.password = password
         self.service = service
@@ -339,19 +346,9 @@ class Protocol:
                 wmierror_code=wmi,
             ) from error
 
-    def _ask(self, action: str, shell_id: str | None, body: str, options: dict[str, object] | None = None, message_id: object = None) -> bytes:
-        parts = [
-            _ENVELOPE,
-            f"<env:Header><a:To>{_text(self._endpoint)}</a:To>"
-            f'<a:ReplyTo><a:Address mustUnderstand="true">{_ANONYMOUS}</a:Address></a:ReplyTo>'
-            f'<w:MaxEnvelopeSize mustUnderstand="true">{int(self.max_env_sz)}</w:MaxEnvelopeSize>'
-            f"<a:MessageID>uuid:{message_id or _new_id()}</a:MessageID>"
-            f'<w:Locale mustUnderstand="false" xml:lang="{_text(self.locale)}"/>'
-            f'<p:DataLocale mustUnderstand="false" xml:lang="{_text(self.locale)}"/>'
-            f"<w:OperationTimeout>PT{int(self.operation_timeout_sec)}S</w:OperationTimeout>"
-            f'<w:ResourceURI mustUnderstand="true">{_RESOURCE}</w:ResourceURI>'
-            f'<a:Action mustUnderstand="true">{action}</a:Action>',
-        ]
+    def _ask(self, action: str, shell_id: str | None, body: str, options: collections.abc.Mapping[str, object] | None = None, message_id: object = None) -> bytes:
+        before, between = self._heads()
+        parts = [before, str(message_id or _new_id()), between, action, "</a:Action>"]
         if shell_id:
             parts.append(f'<w:SelectorSet><w:Selector Name="ShellId">{_text(shell_id)}</w:Selector></w:SelectorSet>')
         if options:
@@ -359,6 +356,22 @@ class Protocol:
             parts.append(f"<w:OptionSet>{''.join(each)}</w:OptionSet>")
         parts += ("</env:Header><env:Body>", body, "</env:Body></env:Envelope>")
         return self.send_message("".join(parts))
+
+    def _heads(self) -> tuple[str, str]:
+        """What all headers begin with, up to the message's id and from there to the action."""
+        made_of = (self.max_env_sz, self.operation_timeout_sec, self.locale)
+        if self._made_of != made_of:
+            size, seconds, locale = int(self.max_env_sz), int(self.operation_timeout_sec), _text(self.locale)
+            self._made_heads = (
+                f"{_ENVELOPE}<env:Header><a:To>{_text(self._endpoint)}</a:To>"
+                f'<a:ReplyTo><a:Address mustUnderstand="true">{_ANONYMOUS}</a:Address></a:ReplyTo>'
+                f'<w:MaxEnvelopeSize mustUnderstand="true">{size}</w:MaxEnvelopeSize><a:MessageID>uuid:',
+                f'</a:MessageID><w:Locale mustUnderstand="false" xml:lang="{locale}"/><p:DataLocale mustUnderstand="false" xml:lang="{locale}"/>'
+                f"<w:OperationTimeout>PT{seconds}S</w:OperationTimeout>"
+                f'<w:ResourceURI mustUnderstand="true">{_RESOURCE}</w:ResourceURI><a:Action mustUnderstand="true">',
+            )
+            self._made_of = made_of
+        return self._made_heads
 
     def _tell(self, action: str, shell_id: str, body: str) -> None:
         """Sends what has an answer without content, and looks whether it is the answer to this."""

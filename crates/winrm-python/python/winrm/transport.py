@@ -145,16 +145,19 @@ class Transport:
         seals = method not in ("basic", "certificate")
         if self.message_encryption == "always" and not seals:
             raise WinRMError(f"message encryption is set to 'always' but the selected auth method {self.auth_method} does not support it")
+        if self.auth_method == "ssl" and method == "basic" and self.endpoint.lower().startswith("http:"):
+            raise WinRMError("the transport ssl sends the password over https only; basic and plaintext send it over http, readable on the way")
         verify = self._verify()
         client = Client(
             self.endpoint,
             method,
             username=self.username,
             password=self.password,
-            encryption=self.message_encryption if seals else self._clear_text(),
+            # Where messages can't be encrypted, http is clear text: whoever names `basic` or `plaintext` for it means that.
+            encryption=self.message_encryption if seals else "never",
             verify=verify is not False,
             authorities=verify if isinstance(verify, str) else None,
-            certificate=(self.cert_pem, self.cert_key_pem) if method == "certificate" else None,
+            certificate=(self.cert_pem or "", self.cert_key_pem or "") if method == "certificate" else None,
             read_timeout=float(self.read_timeout_sec or 365 * 24 * 3600),
             service=self.service or None,
             host=self.kerberos_hostname_override or None,
@@ -169,10 +172,6 @@ class Transport:
             proxy_from_environment=self.proxy == "legacy_requests",
         )
         return _Session(verify, self._proxies(), client)
-
-    def _clear_text(self) -> str:
-        """What message encryption means where only TLS can encrypt: who names `basic` or `plaintext` for http means clear text."""
-        return "auto" if self.auth_method in ("ssl", "certificate") else "never"
 
     def _verify(self) -> bool | str:
         if self.server_cert_validation == "ignore":
