@@ -39,6 +39,7 @@ pub mod resource;
 pub mod sddl;
 pub mod shell;
 pub mod transfer;
+pub mod wql;
 pub mod xml;
 
 pub use envelope::{Envelope, ReadError};

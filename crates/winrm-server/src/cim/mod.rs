@@ -4,7 +4,6 @@ mod operating_system;
 mod process;
 mod service;
 mod user_account;
-mod wql;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +14,7 @@ use winrm_proto::header::Selector;
 use winrm_proto::instance::{Instance, Property};
 use winrm_proto::ns;
 use winrm_proto::resource::Resource;
+use winrm_proto::wql::Query;
 
 pub(crate) use operating_system::OperatingSystem;
 pub(crate) use process::Processes;
@@ -22,7 +22,6 @@ pub(crate) use service::SystemServices;
 pub(crate) use user_account::UserAccounts;
 
 use crate::faults::{self, Refusal};
-use wql::Query;
 
 /// A class: its instances, and its methods.
 ///
@@ -384,9 +383,7 @@ fn projected(instance: &Instance, properties: &[String]) -> Instance {
 /// WMI knows a class by its schema, this service by an instance: without one nothing can be said of a query's properties.
 fn check_properties(query: &Query, example: Option<&Instance>) -> Result<(), Refusal> {
     let Some(example) = example else { return Ok(()) };
-    let selected = query.select.iter().flatten().map(String::as_str);
-    let compared = query.condition.iter().flat_map(wql::Condition::properties);
-    for name in selected.chain(compared) {
+    for name in query.properties() {
         // System properties begin with two underscores.
         if example.value(name).is_none() && !name.starts_with("__") {
             return Err(faults::query(&format!("{} has no property {name}", query.class)));
