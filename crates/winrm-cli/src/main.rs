@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),
         Verb::Setup(arguments) => on_one_thread(setup::run(*arguments)),
-        Verb::Cert(arguments) => cert::run(&arguments),
+        Verb::Cert(arguments) => on_one_thread(cert::run(arguments)),
         Verb::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {

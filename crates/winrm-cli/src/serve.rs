@@ -26,9 +26,16 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> 
         .allow_any_principal(arguments.allow_any_principal)
         .allow_unencrypted(arguments.allow_unencrypted)
         .quotas(quotas(&arguments.quotas));
-    if let Some(powershell) = &arguments.pwsh {
-        builder = builder.host(host_with(powershell)?);
+    let mut host = match &arguments.pwsh {
+        Some(powershell) => host_with(powershell)?,
+        None => LocalHost::new(),
+    };
+    if let Some(folder) = &arguments.certificate_store {
+        make_store(folder)?;
+        host = host.certificate_store(folder);
+        builder = builder.client_authorities(ClientAuthorities::store(folder));
     }
+    builder = builder.host(host);
     if let Some(methods) = &arguments.auth {
         builder = builder.authentication(methods.clone());
     }
@@ -115,6 +122,17 @@ fn host_with(powershell: &Path) -> Result<LocalHost, Failure> {
             .hint("give the program itself, such as /usr/bin/pwsh"));
     }
     Ok(LocalHost::new().powershell(powershell))
+}
+
+/// Whoever writes there decides who is let in: nobody but the user of the service.
+fn make_store(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    let made = ["Root", "CA", "TrustedPeople"]
+        .iter()
+        .try_for_each(|store| builder.create(folder.join(store)));
+    made.map_err(|error| Failure::configuration(format!("--certificate-store {}", folder.display())).because(error))
 }
 
 /// What to do about a service that can't start.

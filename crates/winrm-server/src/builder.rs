@@ -227,6 +227,14 @@ impl ServerBuilder {
             None => self.client_authorities.is_some(),
         };
         let certificates = match (certificates, &self.client_authorities) {
+            // A store is filled, and certificates are mapped and switched on, while the service runs.
+            (_, Some(authorities)) if authorities.folder().is_some() && !self.tls_listen.is_empty() => {
+                let mappings = match self.mapped.is_empty() {
+                    true => Vec::new(),
+                    false => mapped(self.mapped, authorities, &self.users)?,
+                };
+                Some((ClientCertificates::new(authorities)?, mappings))
+            }
             (true, Some(_)) if self.tls_listen.is_empty() => return Err(ServeError::CertificatesWithoutTls),
             (true, Some(authorities)) => Some((
                 ClientCertificates::new(authorities)?,

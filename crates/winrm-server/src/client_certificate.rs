@@ -4,6 +4,9 @@
 //! The handshake takes any certificate, and none, so that other ways to authenticate work on the same listener. What is wrong with a
 //! certificate is said when a request refers to it: http.sys does it in this order as well.
 
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContextBuilder, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode, SslVersion};
 use openssl::stack::Stack;
@@ -18,9 +21,16 @@ use crate::tls::thumbprint;
 
 /// Whose client certificates are believed: authorities, or the clients' own self-signed certificates.
 #[derive(Clone)]
-pub struct ClientAuthorities {
-    certificates: Vec<X509>,
+pub struct ClientAuthorities(Source);
+
+#[derive(Clone)]
+enum Source {
+    Given(Vec<X509>),
+    Store(PathBuf),
 }
+
+/// The stores whose certificates are authorities, as Windows names them.
+const STORES: &[&str] = &["Root", "CA"];
 
 impl ClientAuthorities {
     /// Reads all certificates of a text in PEM.
@@ -28,21 +38,46 @@ impl ClientAuthorities {
     /// # Errors
     /// No certificate in it, or a damaged one.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
-        Ok(Self {
-            certificates: read_certificates(pem)?,
-        })
+        Ok(Self(Source::Given(read_certificates(pem)?)))
+    }
+
+    /// Takes a folder in place of Windows' certificate store of the machine: the files of its folders `Root` and `CA`, PEM, are the
+    /// authorities. They are read whenever a certificate is judged, so that what is put there counts for the next connection.
+    #[must_use]
+    pub fn store(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        // Commands may run in other directories than the service.
+        Self(Source::Store(std::path::absolute(&folder).unwrap_or(folder)))
+    }
+
+    /// The folder of a [`store`](Self::store).
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.0 {
+            Source::Given(_) => None,
+            Source::Store(folder) => Some(folder),
+        }
+    }
+
+    fn certificates(&self) -> Cow<'_, [X509]> {
+        match &self.0 {
+            Source::Given(certificates) => Cow::Borrowed(certificates),
+            Source::Store(folder) => Cow::Owned(read_store(folder)),
+        }
     }
 
     /// The thumbprints of all of them.
     pub(crate) fn thumbprints(&self) -> Vec<String> {
-        self.certificates.iter().map(|certificate| thumbprint(certificate)).collect()
+        self.certificates().iter().map(|certificate| thumbprint(certificate)).collect()
     }
 
     /// Makes a listener ask for certificates.
     pub(crate) fn ask(&self, context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
         let mut names = Stack::new()?;
-        for certificate in &self.certificates {
-            names.push(certificate.subject_name().to_owned()?)?;
+        // A store may hold others by the time that a client comes: it is told no names then, and may show any.
+        if let Source::Given(certificates) = &self.0 {
+            for certificate in certificates {
+                names.push(certificate.subject_name().to_owned()?)?;
+            }
         }
         context.set_client_ca_list(names);
         // Whatever it is, the client hears of it when it refers to its certificate.
@@ -57,9 +92,31 @@ impl ClientAuthorities {
 
 impl std::fmt::Debug for ClientAuthorities {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.certificates.iter().map(|certificate| name_text(certificate.subject_name()));
+        let certificates = self.certificates();
+        let names = certificates.iter().map(|certificate| name_text(certificate.subject_name()));
         f.debug_list().entries(names).finish()
     }
+}
+
+/// What can't be read there is no authority, which is said in the log.
+fn read_store(folder: &Path) -> Vec<X509> {
+    let mut certificates = Vec::new();
+    for store in STORES {
+        let Ok(files) = std::fs::read_dir(folder.join(store)) else {
+            continue;
+        };
+        for file in files.filter_map(Result::ok).map(|file| file.path()) {
+            if file.extension().is_none_or(|ending| ending != "pem") {
+                continue;
+            }
+            match std::fs::read(&file).map(|pem| read_certificates(&pem)) {
+                Ok(Ok(found)) => certificates.extend(found),
+                Ok(Err(error)) => tracing::warn!(file = %file.display(), %error, "no certificate of the store"),
+                Err(error) => tracing::warn!(file = %file.display(), %error, "no certificate of the store"),
+            }
+        }
+    }
+    certificates
 }
 
 /// What a client has shown in its handshake.
@@ -120,33 +177,27 @@ pub(crate) struct Proven {
 
 /// Judges the certificates of clients.
 pub(crate) struct ClientCertificates {
-    store: X509Store,
-    authorities: Vec<String>,
+    authorities: ClientAuthorities,
+    /// Of authorities that don't change.
+    store: Option<X509Store>,
 }
 
 impl ClientCertificates {
     pub(crate) fn new(authorities: &ClientAuthorities) -> Result<Self, ErrorStack> {
-        /// OpenSSL's level 2: RSA from 2,048 bits, no SHA-1 signatures.
-        const SECURITY_LEVEL: i32 = 2;
-        let mut rules = X509VerifyParam::new()?;
-        // A self-signed certificate is its own authority, whether it may sign others or not.
-        rules.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-        rules.set_purpose(X509PurposeId::SSL_CLIENT)?;
-        rules.set_auth_level(SECURITY_LEVEL);
-        let mut store = X509StoreBuilder::new()?;
-        store.set_param(&rules)?;
-        for certificate in &authorities.certificates {
-            store.add_cert(certificate.clone())?;
-        }
+        let store = match &authorities.0 {
+            Source::Given(certificates) => Some(trusting(certificates)?),
+            Source::Store(_) => None,
+        };
         Ok(Self {
-            store: store.build(),
-            authorities: authorities.thumbprints(),
+            authorities: authorities.clone(),
+            store,
         })
     }
 
     /// Whether an authority with this thumbprint is believed.
     pub(crate) fn believes(&self, issuer: &str) -> bool {
-        self.authorities.iter().any(|authority| authority.eq_ignore_ascii_case(issuer))
+        let known = self.authorities.thumbprints();
+        known.iter().any(|authority| authority.eq_ignore_ascii_case(issuer))
     }
 
     /// Whom a client's certificate names, if it can be believed.
@@ -179,7 +230,15 @@ impl ClientCertificates {
         for certificate in &shown.chain {
             chain.push(certificate.clone())?;
         }
-        let verified = X509StoreContext::new()?.init(&self.store, &shown.leaf, &chain, |context| {
+        let current;
+        let store = match &self.store {
+            Some(store) => store,
+            None => {
+                current = trusting(&self.authorities.certificates())?;
+                &current
+            }
+        };
+        let verified = X509StoreContext::new()?.init(store, &shown.leaf, &chain, |context| {
             let valid = context.verify_cert()?;
             let chain = context.chain().into_iter().flatten();
             let mut issuers: Vec<String> = chain.map(thumbprint).collect();
@@ -199,6 +258,22 @@ impl ClientCertificates {
             depth,
         })
     }
+}
+
+fn trusting(authorities: &[X509]) -> Result<X509Store, ErrorStack> {
+    /// OpenSSL's level 2: RSA from 2,048 bits, no SHA-1 signatures.
+    const SECURITY_LEVEL: i32 = 2;
+    let mut rules = X509VerifyParam::new()?;
+    // A self-signed certificate is its own authority, whether it may sign others or not.
+    rules.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    rules.set_purpose(X509PurposeId::SSL_CLIENT)?;
+    rules.set_auth_level(SECURITY_LEVEL);
+    let mut store = X509StoreBuilder::new()?;
+    store.set_param(&rules)?;
+    for certificate in authorities {
+        store.add_cert(certificate.clone())?;
+    }
+    Ok(store.build())
 }
 
 #[cfg(test)]
@@ -252,9 +327,7 @@ mod tests {
 
     /// The name of a client whose certificate is its own authority.
     fn account(leaf: &X509) -> Result<String, Refusal> {
-        let authorities = ClientAuthorities {
-            certificates: vec![leaf.clone()],
-        };
+        let authorities = ClientAuthorities(Source::Given(vec![leaf.clone()]));
         let certificates = ClientCertificates::new(&authorities).unwrap();
         let shown = Shown {
             leaf: leaf.clone(),
@@ -302,9 +375,7 @@ mod tests {
     #[test]
     fn a_wrong_signature_leaves_no_error_behind() {
         let alice = Upn::new("alice@localhost").unwrap().to_alternative_names();
-        let authorities = ClientAuthorities {
-            certificates: vec![certificate("authority", "authority", None)],
-        };
+        let authorities = ClientAuthorities(Source::Given(vec![certificate("authority", "authority", None)]));
         let certificates = ClientCertificates::new(&authorities).unwrap();
         let shown = Shown {
             leaf: certificate("alice", "authority", Some(&alice)),

@@ -5,18 +5,21 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use winrm::certificate::Upn;
 
-use super::Format;
+use super::setup::thumbprint;
+use super::{ConnectionArguments, Format};
 
-/// Make, show and convert client certificates
+/// Make, show and convert client certificates; map them to accounts of a host
 ///
-/// Windows lets a client in by a certificate whose user principal name (UPN) is mapped to an account. Here is what it takes on this
-/// side: the certificate and its key.
+/// Windows lets a client in by a certificate whose user principal name (UPN) is mapped to an account. Here is what it takes: on this
+/// side the certificate and its key, on the host its issuer and the mapping.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   winrm cert new --upn alice@localhost --out alice      # alice.pem and alice.key
   winrm cert show alice.pem                             # and what WinRM has against it
-  winrm cert convert alice.pem --key alice.key --to alice.pfx")]
+  winrm cert convert alice.pem --key alice.key --to alice.pfx
+  winrm cert install alice.pem --account alice web1     # who shows it is alice there from now on
+  winrm cert list web1")]
 pub(crate) struct CertArguments {
     #[command(subcommand)]
     pub(crate) verb: CertVerb,
@@ -27,6 +30,9 @@ pub(crate) enum CertVerb {
     New(CertNewArguments),
     Show(CertShowArguments),
     Convert(CertConvertArguments),
+    Install(Box<CertInstallArguments>),
+    List(Box<CertListArguments>),
+    Remove(Box<CertRemoveArguments>),
 }
 
 /// Make a client certificate with a user principal name
@@ -162,4 +168,95 @@ pub(crate) struct CertConvertArguments {
     /// The file to read: PEM, DER or PFX
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// Let whoever shows a certificate in as a local account of a host
+///
+/// Puts the certificate into the host's TrustedPeople and its issuer into Root (or CA, where that isn't self-signed), maps the user
+/// principal name to the account, switches certificates on, and then connects by the certificate, where its key is at hand. Only the
+/// certificate goes there, never its key. Windows keeps the account's password for this and checks it: when it is changed, map again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winrm cert new --upn alice@localhost --out alice
+  winrm cert install alice.pem --account alice -u administrator https://web1:5986
+  winrm cert install bob.pem --issuer ca.pem --account bob --account-password-file pw web1
+  winrm run --transport certificate --cert alice.pem --cert-key alice.key web1 -- whoami
+
+The account's password comes from --account-password-file, or is that of the connection where the account is the same, or is asked for. \
+The key for the try is FILE's own, that of --key, or the file beside it that ends in .key.
+
+Exit status: 0 when the certificate lets in (or could not be tried without a key), 2 when something failed on the host or the \
+certificate does not let in, 1 for usage and for a certificate that WinRM would not take, 4 when the host can't be reached.")]
+pub(crate) struct CertInstallArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    /// The local account of the host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: String,
+    /// The account's password: the file's first line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) account_password_file: Option<PathBuf>,
+    /// The certificate of the authority that has signed it, where FILE doesn't hold it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) issuer: Option<PathBuf>,
+    /// The thumbprint of that authority, where it is in the host's Root or CA already, as with a domain's own
+    #[arg(long, value_name = "THUMBPRINT", value_parser = thumbprint, conflicts_with = "issuer")]
+    pub(crate) issuer_thumbprint: Option<String>,
+    /// The private key, to try the certificate with; it stays here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The passphrase of the key or the PFX file: the file's first line; asked for when needed and not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Don't connect by the certificate afterwards
+    #[arg(long)]
+    pub(crate) no_try: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The certificate: PEM, DER or PFX
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The host: [USER@]HOST[:PORT] or a URL
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+}
+
+/// List the certificates that a host maps to accounts
+#[derive(Debug, Args)]
+pub(crate) struct CertListArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The host: [USER@]HOST[:PORT] or a URL
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+}
+
+/// Take the mapping of a certificate away from a host
+///
+/// With a file, its certificate is also taken out of TrustedPeople, and out of Root where it is self-signed. Authorities stay, since
+/// others may need them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winrm cert remove alice@localhost web1      # the mapping
+  winrm cert remove alice.pem web1            # the mapping, and the certificate
+
+Exit status: 0 when it is gone, 2 when there was none or it could not be removed.")]
+pub(crate) struct CertRemoveArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    /// The issuer's thumbprint, where several certificates with the same name are mapped
+    #[arg(long, value_name = "THUMBPRINT", value_parser = thumbprint)]
+    pub(crate) issuer_thumbprint: Option<String>,
+    /// Which: a user principal name as winrm cert list shows it, or the certificate's file
+    #[arg(value_name = "UPN|FILE")]
+    pub(crate) which: String,
+    /// The host: [USER@]HOST[:PORT] or a URL
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
 }

@@ -24,7 +24,10 @@ mod wsman;
 
 pub(crate) use access::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, AccessWhom, Guarded, Rights};
 pub(crate) use becoming::BecomeArguments;
-pub(crate) use cert::{CertArguments, CertConvertArguments, CertNewArguments, CertPurpose, CertShowArguments, CertVerb, KeyType};
+pub(crate) use cert::{
+    CertArguments, CertConvertArguments, CertInstallArguments, CertListArguments, CertNewArguments, CertPurpose, CertRemoveArguments,
+    CertShowArguments, CertVerb, KeyType,
+};
 pub(crate) use connection::{ConnectionArguments, KerberosArguments, KinitMode};
 pub(crate) use copy::{CopyArguments, GetArguments, PutArguments};
 pub(crate) use credssp::CredSspArguments;

@@ -62,6 +62,10 @@ pub(crate) struct ServeArguments {
     /// authority for itself. Https is TLS 1.2 alone then, as on Windows
     #[arg(long, value_name = "FILE", requires = "map_certificate")]
     pub(crate) client_ca: Option<PathBuf>,
+    /// Take this folder for Windows' certificate store of the machine, for what `winrm cert install` puts there: its folders Root and CA
+    /// hold the authorities whose client certificates are taken. It is made where it isn't there
+    #[arg(long, value_name = "FOLDER", conflicts_with = "client_ca")]
+    pub(crate) certificate_store: Option<PathBuf>,
     /// Let in the client certificates with this user principal name as an account; may be repeated
     #[arg(long, value_name = "UPN=USER", value_parser = mapping, requires = "client_ca")]
     pub(crate) map_certificate: Vec<(winrm_server::Upn, String)>,

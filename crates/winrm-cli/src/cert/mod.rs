@@ -7,15 +7,21 @@ use crate::failure::Failure;
 
 mod convert;
 mod files;
+mod install;
+mod mapping;
 mod new;
 mod passphrase;
 mod show;
+mod stores;
 
-pub(crate) fn run(arguments: &CertArguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: CertArguments) -> Result<ExitCode, Failure> {
     match &arguments.verb {
         CertVerb::New(arguments) => new::run(arguments),
         CertVerb::Show(arguments) => show::run(arguments),
         CertVerb::Convert(arguments) => convert::run(arguments),
+        CertVerb::Install(arguments) => install::run(arguments).await,
+        CertVerb::List(arguments) => mapping::list(arguments).await,
+        CertVerb::Remove(arguments) => mapping::remove(arguments).await,
     }
 }
 

@@ -38,6 +38,7 @@ use super::{CommandLine, Host, HostError, Process, ProcessSignal, ShellContext};
 #[derive(Debug, Clone)]
 pub struct LocalHost {
     powershell: Option<PathBuf>,
+    certificate_store: Option<PathBuf>,
     /// Made when the first command needs it.
     programs: Arc<Mutex<Option<Arc<Programs>>>>,
 }
@@ -74,13 +75,28 @@ impl LocalHost {
     /// Takes this PowerShell instead.
     #[must_use]
     pub fn powershell(self, program: impl Into<PathBuf>) -> Self {
-        Self::with(Some(program.into()))
+        Self {
+            certificate_store: self.certificate_store,
+            ..Self::with(Some(program.into()))
+        }
+    }
+
+    /// Tells commands, by the variable `WINRM_CERTIFICATE_STORE`, which folder stands for Windows' certificate store: that of
+    /// [`ClientAuthorities::store`](crate::ClientAuthorities::store).
+    #[must_use]
+    pub fn certificate_store(mut self, folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        self.certificate_store = Some(std::path::absolute(&folder).unwrap_or(folder));
+        self
     }
 
     /// Has no PowerShell, whatever the machine has.
     #[must_use]
     pub fn without_powershell(self) -> Self {
-        Self::with(None)
+        Self {
+            certificate_store: self.certificate_store,
+            ..Self::with(None)
+        }
     }
 
     /// The PowerShell that commands get, if there is one.
@@ -94,6 +110,7 @@ impl LocalHost {
         let powershell = powershell.map(|path| std::path::absolute(&path).unwrap_or(path));
         Self {
             powershell,
+            certificate_store: None,
             programs: Arc::default(),
         }
     }
@@ -140,6 +157,9 @@ impl Host for LocalHost {
         let programs = self.programs()?;
         let mut command = self.prepare(&line, &programs)?;
         set_environment(&mut command, shell, &programs)?;
+        if let Some(folder) = &self.certificate_store {
+            command.env("WINRM_CERTIFICATE_STORE", folder);
+        }
         if let Some(directory) = &shell.working_directory {
             if !fs::metadata(directory).is_ok_and(|directory| directory.is_dir()) {
                 return Err(HostError::Directory);
