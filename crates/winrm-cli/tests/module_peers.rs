@@ -10,14 +10,20 @@
     reason = "what the support modules run into is the test's failure, and what they print is the test's output"
 )]
 
-mod support;
+#[path = "support/kdc.rs"]
+#[allow(dead_code, reason = "the tests of tickets use the rest")]
+mod kdc;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "support/service.rs"]
+mod service;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use support::peer;
-use support::service::{self, Service, USER};
+use kdc::Kdc;
+use service::{Service, USER};
 
 /// The Python with our module, and one with pywinrm.
 struct Pythons {
@@ -35,10 +41,15 @@ impl Pythons {
 }
 
 /// Runs the cases of a script against a service that takes clear text and one that doesn't. `more` are arguments that follow from those.
-fn judge(peer: &str, mut command: Command, least: usize, more: impl FnOnce(&Service, &Path) -> Vec<OsString>) {
+fn judge(peer: &str, command: Command, least: usize, more: impl FnOnce(&Service, &Path) -> Vec<OsString>) {
+    judge_on(peer, command, least, &["-v"], more);
+}
+
+/// The same with these arguments of the one that takes no clear text.
+fn judge_on(peer: &str, mut command: Command, least: usize, refusing: &[&str], more: impl FnOnce(&Service, &Path) -> Vec<OsString>) {
     let (folder, refusing_folder) = (service::folder(peer), service::folder(&format!("{peer}-refusing")));
     let service = Service::start(&folder, &["--allow-unencrypted"]);
-    let refusing = Service::start(&refusing_folder, &["-v"]);
+    let refusing = Service::start(&refusing_folder, refusing);
     command.args([
         "--url",
         &service.url,
@@ -92,9 +103,31 @@ fn threads_forks_and_signals() {
     let Some(python) = peer::variable(PEER, "WINRM_TEST_OWN_PYTHON") else {
         return;
     };
-    judge(PEER, peer::script(python, "module/processes.py"), 19, |_, refusing| {
-        vec!["--log".into(), refusing.join("service.log").into()]
+    judge(PEER, peer::script(python, "module/processes.py"), 20, |_, refusing| {
+        vec![
+            "--log".into(),
+            refusing.join("service.log").into(),
+            "--winrm".into(),
+            env!("CARGO_BIN_EXE_winrm").into(),
+        ]
     });
+}
+
+#[test]
+fn kerberos() {
+    const PEER: &str = "module-kerberos";
+    const OWNER: &str = "administrator@WINRM.TEST";
+    let Some(python) = peer::variable(PEER, "WINRM_TEST_OWN_PYTHON") else {
+        return;
+    };
+    let folder = service::folder("module-kdc");
+    let Some(kdc) = Kdc::start(PEER, &folder) else { return };
+    let mut command = peer::script(python, "module/kerberos_cases.py");
+    command.args(["--ccache", &kdc.ccache("cc", &[]), "--principal", kdc::PRINCIPAL]);
+    command.args(["--keytab", &kdc.client_keytab(OWNER), "--owner", OWNER]);
+    command.arg("--config").arg(kdc.config());
+    let accept = ["-v", "--keytab", &kdc.keytab(), "--allow-any-principal"];
+    judge_on(PEER, command, 7, &accept, |_, _| Vec::new());
 }
 
 /// The folders with both Ansibles, as arguments of a script.
@@ -114,7 +147,7 @@ fn with_ansibles(peer: &str, script: &str) -> Option<Command> {
 #[test]
 fn ansible_side_by_side() {
     const PEER: &str = "module-ansible";
-    let Some(mut command) = with_ansibles(PEER, "module/ansible.py") else {
+    let Some(mut command) = with_ansibles(PEER, "module/plays.py") else {
         return;
     };
     let Some(collections) = peer::variable(PEER, "WINRM_TEST_COLLECTIONS") else {

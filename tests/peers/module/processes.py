@@ -18,7 +18,7 @@ import requests.exceptions
 import winrm
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WSManFaultError
 
-args = arguments(log="the log of the service that takes no clear text")
+args = arguments(log="the log of the service that takes no clear text", winrm="the program `winrm`")
 cases = Cases()
 
 
@@ -273,6 +273,31 @@ def _():
     script = "$sum = 0\n" + "".join(f"$sum += {number} # grün 🦀\n" for number in range(2000)) + "Write-Output \"$sum ü\"; Write-Error 'an error'; exit 5"
     result = session().run_ps(script)
     expect((result.std_out.decode(), result.status_code, b"an error" in result.std_err), (f"{sum(range(2000))} ü\r\n", 5, True))
+
+
+def serve(port):
+    """Starts a service at this port, and gives the process and its URL."""
+    service = subprocess.Popen(
+        [args.winrm, "serve", "--listen", f"127.0.0.1:{port}", "--user", args.user, "--password-file", os.path.abspath(args.password_file)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
+    )
+    return service, service.stdout.readline().split()[1]
+
+
+@cases.case("a service that ends and is started again between two commands, and between two threads' commands")
+def _():
+    service, url = serve(0)
+    try:
+        used = session(url)
+        in_threads(4, lambda number: echo(used, f"before-{number}"))
+        service.kill()
+        service.wait()
+        expect_error(lambda: echo(used, "nobody"), requests.exceptions.ConnectionError)
+        service, _ = serve(url.split(":")[2].split("/")[0])
+        in_threads(4, lambda number: echo(used, f"after-{number}"))
+    finally:
+        service.kill()
+        service.wait()
 
 
 @cases.case("what is otherwise than with pywinrm, on purpose")

@@ -1,4 +1,4 @@
-"""The same by Ansible with pywinrm and with our module: the plays of `ansible.yml`, files both ways, services that go and come.
+"""The same by Ansible with pywinrm and with our module: the plays of `plays.yml`, files both ways, services that go and come.
 
 What comes out has to be the same.
 """
@@ -29,12 +29,12 @@ def folder(name):
     return path
 
 
-@cases.case("the plays of ansible.yml")
+@cases.case("the plays of plays.yml")
 def _():
     both = {"ntlm": hosts.host(args, args.refusing_url, "ntlm"), "basic": hosts.host(args, args.tls_url, "basic")}
     told = []
     for programs, name in ((PEER, "pywinrm"), (OWN, "ours")):
-        ended = playbook.run("module/ansible.yml", hosts.inventory(args, both), programs, folder(f"plays-{name}"))
+        ended = playbook.run("module/plays.yml", hosts.inventory(args, both), programs, folder(f"plays-{name}"))
         results = {}
         for block in re.split(r"^TASK ", ended.stdout, flags=re.MULTILINE)[1:]:
             title = re.match(r"\[(.*)\] \*+", block)[1]
