@@ -379,6 +379,45 @@ fn passwords_are_tried_once() {
 }
 
 #[test]
+fn a_password_is_tried_once_for_all_hosts() {
+    let host = Host::start("accounts", &["-v"]);
+    let port = host.service.url.rsplit(':').next().unwrap().trim_end_matches("/wsman").to_owned();
+    let inventory = host.file(
+        "hosts.ini",
+        &format!(
+            "[web]\nweb[1:4] ansible_port={port}\n[web:vars]\nansible_host=127.0.0.1\nansible_connection=winrm\nansible_winrm_scheme=http\n\
+             ansible_winrm_transport=ntlm\n"
+        ),
+    );
+    let wrong = host.file("wrong", "not this one\n");
+    let tried = |user: &str| {
+        let failures = || {
+            host.service
+                .log()
+                .lines()
+                .filter(|line| line.contains("authentication failed"))
+                .count()
+        };
+        let before = failures();
+        let args = ["-i", &inventory, "-u", user, "--connection-password-file", &wrong, "web"];
+        let findings = Findings::of(&mut command(&[], &args));
+        assert_eq!(findings.status, 4, "{:#}", findings.report);
+        let causes: Vec<String> = findings
+            .report
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|host| host["cause"]["summary"].to_string())
+            .collect();
+        let elsewhere = causes.iter().filter(|cause| cause.contains("was refused when web")).count();
+        (failures() - before, elsewhere)
+    };
+    assert_eq!(tried(r"CORP\alice"), (1, 3));
+    // An account of the host alone is another one at each of them.
+    assert_eq!(tried(USER), (4, 0));
+}
+
+#[test]
 fn transports_are_switched_off() {
     let host = Host::start("offers", &["--auth", "ntlm"]);
     let basic = host.https_as_user(&["--transport", "basic"]);
@@ -503,6 +542,7 @@ fn shells_are_used_up() {
     drop(held.wait());
     findings
         .cause("host.access", "as many shells", 2)
+        .has("host.shells", "problem", "one shell open, and the host allows 1")
         .mends("host.access", "MaxShellsPerUser");
 }
 

@@ -213,15 +213,19 @@ async fn shells(client: &Client, user: Option<&str>, config: Option<&Instance>) 
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     });
     let count = mine.len();
+    let shells = if count == 1 {
+        "one shell".to_owned()
+    } else {
+        format!("{count} shells")
+    };
     let mend = "each goes by itself when its idle timeout is over; at once: winrm wsman delete 'shell?ShellId=…' HOST";
     let mut check = match count {
         0 => Check::ok(ID, "this user has no shell open"),
-        _ if count >= most => Check::problem(ID, format!("this user has {count} shells open, and the host allows {most}")).mend(mend),
+        _ if count >= most => Check::problem(ID, format!("this user has {shells} open, and the host allows {most}")).mend(mend),
         _ if count * 5 >= most.saturating_mul(4) || count > 20 => {
-            Check::warning(ID, format!("this user has {count} shells open, of {most} that the host allows")).mend(mend)
+            Check::warning(ID, format!("this user has {shells} open, of {most} that the host allows")).mend(mend)
         }
-        1 => Check::ok(ID, "this user has one shell open"),
-        _ => Check::ok(ID, format!("this user has {count} shells open")),
+        _ => Check::ok(ID, format!("this user has {shells} open")),
     };
     check.evidence = told.collect();
     check

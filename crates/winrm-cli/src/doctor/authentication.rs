@@ -4,10 +4,12 @@ use winrm::{ClientBuilder, Encryption, ErrorKind, Kerberos, TicketSource, Transp
 use winrm_fleet::SettingsError;
 use winrm_fleet::settings::{Method, Way};
 
+use super::accounts::Leave;
 use super::check::{Check, Verdict};
 use super::examination::Examination;
 use super::port::sentence;
 use super::service::{is_offered, switch_on};
+use super::ticket::refused_elsewhere;
 
 /// A cache that has no tickets, so that nobody runs `kinit` once more.
 const NO_TICKETS: &str = "MEMORY:winrm-doctor-has-none";
@@ -46,6 +48,14 @@ fn id_of(method: Method, transport: Option<Transport>) -> &'static str {
     }
 }
 
+/// A way that is to be gone.
+struct Prepared {
+    builder: ClientBuilder,
+    by_ticket: bool,
+    with_password: bool,
+    transport: Transport,
+}
+
 /// A way that was gone.
 struct Gone {
     id: &'static str,
@@ -63,10 +73,7 @@ pub(super) async fn look(examination: &mut Examination) {
             continue;
         }
         match prepare(examination, id, method, way) {
-            Ok((builder, by_ticket, transport)) => {
-                let way = go(examination, id, builder, by_ticket, transport).await;
-                gone.push(way);
-            }
+            Ok(prepared) => gone.extend(go(examination, id, prepared).await),
             Err(check) => {
                 if check.verdict == Verdict::Problem || check.cause.is_some() {
                     examination.let_in.get_or_insert(false);
@@ -80,12 +87,7 @@ pub(super) async fn look(examination: &mut Examination) {
 }
 
 /// What is to be tried, or why nothing is.
-fn prepare(
-    examination: &Examination,
-    id: &'static str,
-    method: Method,
-    way: Result<Way, SettingsError>,
-) -> Result<(ClientBuilder, bool, Transport), Box<Check>> {
+fn prepare(examination: &Examination, id: &'static str, method: Method, way: Result<Way, SettingsError>) -> Result<Prepared, Box<Check>> {
     let way = match way {
         Ok(way) => way,
         Err(SettingsError::NoUser { .. }) => return Err(Box::new(Check::skipped(id, "no user was given (--user)"))),
@@ -156,10 +158,31 @@ fn prepare(
         check.summary = format!("not tried: {cause} has found the password refused, and one more try would count against the account");
         return Err(Box::new(check));
     }
-    Ok((builder, by_ticket, transport))
+    Ok(Prepared {
+        builder,
+        by_ticket,
+        with_password,
+        transport,
+    })
 }
 
-async fn go(examination: &mut Examination, id: &'static str, builder: ClientBuilder, by_ticket: bool, transport: Transport) -> Gone {
+async fn go(examination: &mut Examination, id: &'static str, prepared: Prepared) -> Option<Gone> {
+    let Prepared {
+        builder,
+        by_ticket,
+        with_password,
+        transport,
+    } = prepared;
+    let leave = match with_password {
+        true => examination.accounts.leave(examination).await,
+        false => Leave::Granted,
+    };
+    if let Leave::Denied(host) = &leave {
+        examination.let_in.get_or_insert(false);
+        let check = refused_elsewhere(examination, id, host);
+        examination.add(check);
+        return None;
+    }
     let outcome = match builder.clone().retries(0).build() {
         Ok(client) => match client.ping().await {
             Ok(ping) => Ok((client, ping)),
@@ -167,6 +190,14 @@ async fn go(examination: &mut Examination, id: &'static str, builder: ClientBuil
         },
         Err(error) => Err(error),
     };
+    leave.judge(
+        match &outcome {
+            Ok(_) => Some(true),
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Some(false),
+            Err(_) => None,
+        },
+        &examination.name,
+    );
     let outcome = match outcome {
         Ok((client, ping)) => {
             let whom = whom(examination, transport);
@@ -190,13 +221,13 @@ async fn go(examination: &mut Examination, id: &'static str, builder: ClientBuil
             Err(error)
         }
     };
-    Gone {
+    Some(Gone {
         id,
         builder,
         by_ticket,
         transport,
         outcome,
-    }
+    })
 }
 
 fn whom(examination: &Examination, transport: Transport) -> String {

@@ -1,12 +1,15 @@
 //! One host under examination: what is known of it so far, and what was found.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use winrm::{Client, ClientBuilder, Endpoint, Kerberos, Probe, Scheme, Secret, TicketSource};
+use winrm_auth::kinit::TicketCache;
 use winrm_fleet::Settings;
 use winrm_fleet::settings::Method;
 
+use super::accounts::Accounts;
 use super::check::{Check, HOST_IDS, IDS, Verdict};
 use super::{access, authentication, kerberos, name, port, service, tls};
 use crate::failure::Status;
@@ -21,6 +24,8 @@ pub(super) struct Examination {
     /// The password that was given, if one was.
     pub(super) password: Option<Secret>,
     pub(super) kerberos: Kerberos,
+    pub(super) accounts: Accounts,
+    pub(super) managed: Arc<TicketCache>,
     pub(super) checks: Vec<Check>,
     /// What the host showed at the port that was asked for, whatever its certificate.
     pub(super) probe: Option<Probe>,
@@ -40,6 +45,21 @@ pub(super) struct Examination {
     pub(super) client: Option<Client>,
 }
 
+/// What the examinations of a run share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    accounts: Accounts,
+    /// One ticket for each principal, however many hosts it is for.
+    managed: Arc<TicketCache>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The threads of a program that ends may not get to it.
+        self.managed.close();
+    }
+}
+
 /// What Kerberos is to this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KerberosIs {
@@ -52,14 +72,16 @@ pub(super) enum KerberosIs {
 }
 
 impl Examination {
-    pub(super) fn new(name: String, settings: Settings, shared: &Kerberos) -> Self {
+    pub(super) fn new(name: String, settings: Settings, shared: &Shared) -> Self {
         let password = settings.password().map(|password| password.value.clone());
-        let kerberos = settings.kerberos(password.as_ref(), shared);
+        let kerberos = settings.kerberos(password.as_ref(), &Kerberos::new());
         let mut examination = Self {
             name,
             settings,
             password,
             kerberos,
+            accounts: shared.accounts.clone(),
+            managed: Arc::clone(&shared.managed),
             checks: Vec::new(),
             probe: None,
             host_ahead: None,

@@ -1,6 +1,7 @@
 //! `winrm doctor`: why a host doesn't answer, or doesn't let us in, and what mends it.
 
 mod access;
+mod accounts;
 mod authentication;
 mod check;
 mod clock;
@@ -13,22 +14,23 @@ mod name;
 mod port;
 mod report;
 mod service;
+mod ticket;
 mod tls;
 
 use std::collections::VecDeque;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use winrm::Kerberos;
 use winrm_fleet::Settings;
 
 use crate::args::{DoctorArguments, DoctorFormat};
-use crate::connection::{self, ManagedTickets};
+use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::fleet::{self, Described};
 use crate::printer;
 use crate::signals::Signals;
 
-use examination::{Examination, Report};
+use examination::{Examination, Report, Shared};
 
 pub(crate) async fn run(arguments: DoctorArguments) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
@@ -41,13 +43,13 @@ pub(crate) async fn run(arguments: DoctorArguments) -> Result<ExitCode, Failure>
 }
 
 async fn examine(arguments: DoctorArguments) -> Result<ExitCode, Failure> {
-    let tickets = ManagedTickets::default();
+    let shared = Arc::new(Shared::default());
     let format = arguments.format;
     if !fleet::Hosts::are_meant(&arguments.target, &arguments.inventory) {
         let settings = connection::typed(&arguments.target, connection::flags(&arguments.connection)?)?;
         warn(&settings);
         let name = settings.endpoint().host().to_owned();
-        let report = Examination::new(name, settings, &tickets.kerberos()).run().await;
+        let report = Examination::new(name, settings, &shared).run().await;
         match format {
             DoctorFormat::Text => report::print(&report),
             DoctorFormat::Json | DoctorFormat::Jsonl => printer::line(&report.to_json().to_string()),
@@ -55,7 +57,7 @@ async fn examine(arguments: DoctorArguments) -> Result<ExitCode, Failure> {
         return Ok(report.status().into());
     }
     let described = Described::of(&arguments.target, &arguments.inventory, &arguments.connection)?;
-    many(described, arguments.forks, format, &tickets.kerberos()).await
+    many(described, arguments.forks, format, &shared).await
 }
 
 fn warn(settings: &Settings) {
@@ -65,8 +67,8 @@ fn warn(settings: &Settings) {
 }
 
 /// Several hosts at once; each is told of when it is done, as text and lines, and in their order as one document.
-async fn many(described: Described, forks: u16, format: DoctorFormat, tickets: &Kerberos) -> Result<ExitCode, Failure> {
-    let described = std::sync::Arc::new(described);
+async fn many(described: Described, forks: u16, format: DoctorFormat, shared: &Arc<Shared>) -> Result<ExitCode, Failure> {
+    let described = Arc::new(described);
     let mut waiting: VecDeque<(usize, String)> = described.names().iter().cloned().enumerate().collect();
     if waiting.is_empty() {
         printer::note("winrm: no hosts");
@@ -79,8 +81,8 @@ async fn many(described: Described, forks: u16, format: DoctorFormat, tickets: &
         while running.len() < usize::from(forks)
             && let Some((number, name)) = waiting.pop_front()
         {
-            let (described, tickets) = (described.clone(), tickets.clone());
-            running.spawn(async move { (number, one_of_many(described, name, &tickets).await) });
+            let (described, shared) = (Arc::clone(&described), Arc::clone(shared));
+            running.spawn(async move { (number, one_of_many(described, name, &shared).await) });
         }
         let Some(next) = running.join_next().await else { break };
         let (number, report) = next.map_err(|error| Failure::new(Status::Failed, "an examination has ended early").because(error))?;
@@ -118,7 +120,7 @@ async fn many(described: Described, forks: u16, format: DoctorFormat, tickets: &
     })
 }
 
-async fn one_of_many(described: std::sync::Arc<Described>, name: String, tickets: &Kerberos) -> Report {
+async fn one_of_many(described: Arc<Described>, name: String, shared: &Shared) -> Report {
     let host = name.clone();
     let resolved = {
         let described = described.clone();
@@ -133,5 +135,5 @@ async fn one_of_many(described: std::sync::Arc<Described>, name: String, tickets
         }
         Err(error) => return Report::unusable(name, error.to_string(), None),
     };
-    Examination::new(name, settings, tickets).run().await
+    Examination::new(name, settings, shared).run().await
 }

@@ -47,13 +47,19 @@ pub(super) fn print(report: &Report) {
         None if report.let_in == Some(true) => printer::toned(Tone::Good, "ok", &format!("{} is in order", report.name)),
         None => printer::toned(Tone::Good, "ok", "nothing is wrong with what could be looked at"),
     }
-    printer::line(&format!(
-        "{} ok, {} warnings, {} problems, {} skipped",
-        report.count(Verdict::Ok),
-        report.count(Verdict::Warning),
-        report.count(Verdict::Problem),
-        report.count(Verdict::Skipped)
-    ));
+    let count = |verdict: Verdict, several: &str| match report.count(verdict) {
+        1 => format!("1 {}", verdict.name()),
+        count => format!("{count} {several}"),
+    };
+    printer::line(
+        &[
+            count(Verdict::Ok, "ok"),
+            count(Verdict::Warning, "warnings"),
+            count(Verdict::Problem, "problems"),
+            count(Verdict::Skipped, "skipped"),
+        ]
+        .join(", "),
+    );
 }
 
 fn print_area(checks: &[&Check]) {
