@@ -375,11 +375,12 @@ fn what_it_said(examination: &mut Examination, said: kdc::Said, client: Option<&
         KdcAnswer::Error(error) => said_of_account(verdict, &who, &error),
         KdcAnswer::Ticket { client } => (
             Account::Usable,
-            Check::ok(
+            Check::warning(
                 "kerberos.account",
                 format!("the KDC knows {client}, and gives tickets without asking for a proof"),
             )
-            .evidence("accounts without Kerberos pre-authentication can have their passwords guessed offline"),
+            .evidence("accounts without Kerberos pre-authentication can have their passwords guessed offline")
+            .mend("let the account need pre-authentication: Set-ADAccountControl -DoesNotRequirePreAuth $false"),
         ),
         _ => (
             Account::Usable,

@@ -7,7 +7,7 @@ use winrm::{Kinit, TicketSource};
 use winrm_auth::kerberos::{Delegation, HeldTicket, KerberosError, Tickets, service_ticket};
 use winrm_auth::kinit::{KinitError, principal};
 use winrm_fleet::settings::Method;
-use winrm_gssapi::ErrorKind;
+use winrm_gssapi::{ErrorKind, Implementation, Library};
 
 use super::accounts::Leave;
 use super::check::{Check, Verdict};
@@ -110,7 +110,7 @@ async fn get(examination: &mut Examination) -> Result<Tickets, Option<Box<Check>
     }
     // The page's test: what the KDC calls the account when it may say so.
     let kinit = if kinit == default {
-        let mut arguments = vec!["-C"];
+        let mut arguments = vec![canonicalize()];
         if examination.kerberos.delegates() {
             arguments.push("-f");
         }
@@ -150,6 +150,15 @@ pub(super) fn refused_elsewhere(examination: &mut Examination, id: &'static str,
         format!("not tried: the password of {user} was refused when {host} was looked at"),
     )
     .mend("give the right one; it was tried once for all hosts, so that the account is not locked")
+}
+
+/// `kinit`'s option for a name that the KDC may change.
+fn canonicalize() -> &'static str {
+    match Library::load().map(Library::implementation) {
+        // There `-C` is for certificates.
+        Ok(Implementation::Heimdal) => "--canonicalize",
+        _ => "-C",
+    }
 }
 
 /// `kinit` got no ticket.
