@@ -105,13 +105,29 @@ pub fn is_sealed(content_type: &str) -> bool {
 /// # Errors
 /// What the sealer says.
 pub fn seal(sealer: &mut Sealer, protocol: Protocol, original_type: &str, payload: &[u8]) -> Result<Vec<u8>, SealError> {
+    seal_in(Vec::new(), sealer, protocol, original_type, payload)
+}
+
+/// As [`seal`], in the memory of `buffer`, whose content is lost. It grows if it has to.
+///
+/// # Errors
+/// What the sealer says.
+pub fn seal_in(
+    buffer: Vec<u8>,
+    sealer: &mut Sealer,
+    protocol: Protocol,
+    original_type: &str,
+    payload: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    let mut body = buffer;
+    body.clear();
     if let Sealer::CredSsp(sealer) = sealer {
-        return seal_records(sealer, protocol, original_type, payload);
+        return seal_records(body, sealer, protocol, original_type, payload);
     }
     let layout = sealer.layout(payload.len())?;
     let sealed_length = payload.len() + layout.padding;
     let headers = headers(protocol, original_type, sealed_length);
-    let mut body = Vec::with_capacity(headers.len() + 4 + layout.signature + sealed_length + END.len());
+    body.reserve_exact(headers.len() + 4 + layout.signature + sealed_length + END.len());
     body.extend_from_slice(headers.as_bytes());
     body.extend_from_slice(&(layout.signature as u32).to_le_bytes());
     let start = body.len();
@@ -138,13 +154,19 @@ fn headers(protocol: Protocol, original_type: &str, length: usize) -> String {
 }
 
 /// A pair of parts for each record.
-fn seal_records(sealer: &mut CredSspSealer, protocol: Protocol, original_type: &str, payload: &[u8]) -> Result<Vec<u8>, SealError> {
+fn seal_records(
+    mut body: Vec<u8>,
+    sealer: &mut CredSspSealer,
+    protocol: Protocol,
+    original_type: &str,
+    payload: &[u8],
+) -> Result<Vec<u8>, SealError> {
     if payload.is_empty() {
         return Err(SealError::Empty);
     }
     // Beyond the payload: headers of less than 200 bytes and a record's own, which are less than 100.
     let pieces = payload.len().div_ceil(CredSspSealer::RECORD);
-    let mut body = Vec::with_capacity(payload.len() + pieces * (original_type.len() + 300) + END.len());
+    body.reserve_exact(payload.len() + pieces * (original_type.len() + 300) + END.len());
     for piece in payload.chunks(CredSspSealer::RECORD) {
         body.extend_from_slice(headers(protocol, original_type, piece.len()).as_bytes());
         let at = body.len();

@@ -16,7 +16,7 @@ mod cutter;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -500,6 +500,36 @@ fn a_full_disk_is_said_and_nothing_stays_on_it() {
     assert_eq!(tree(&mounted.0).into_keys().collect::<Vec<_>>(), ["little"]);
     scene.get(&[&scene.text("big"), "small/"]).fails(2, "the disk here is full");
     assert_eq!(tree(&mounted.0).into_keys().collect::<Vec<_>>(), ["little"]);
+    // What doesn't fit isn't fetched to its end, and the files behind it are.
+    scene.file("huge", noise(60_000_000));
+    scene.file("last", "last");
+    let cutter = Cutter::start(&scene.service.url, u64::MAX);
+    let mut command = scene.command("get", &cutter.url());
+    command.args([&scene.text("huge"), &scene.text("last"), "small/"]);
+    Ended(command.output().unwrap()).fails(2, "the disk here is full");
+    assert_eq!(tree(&mounted.0).into_keys().collect::<Vec<_>>(), ["last", "little"]);
+    // Whole it would take 160 requests with their answers.
+    assert!(cutter.messages() < 160, "{}", cutter.messages());
+}
+
+#[test]
+fn a_reader_who_has_enough_ends_the_copy() {
+    let Some(scene) = Scene::new("enough") else { return };
+    scene.file("huge", noise(60_000_000));
+    let cutter = Cutter::start(&scene.service.url, u64::MAX);
+    let mut child = scene
+        .command("get", &cutter.url())
+        .args([&scene.text("huge"), "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(first, noise(10)[..]);
+    assert!(!output.status.success());
+    assert!(cutter.messages() < 160, "{}", cutter.messages());
 }
 
 #[test]

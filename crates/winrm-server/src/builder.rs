@@ -324,6 +324,7 @@ impl ServerBuilder {
             places: Places::default(),
             classes,
             enumerations: Enumerations::new(),
+            buffers: Arc::default(),
         };
         Ok(Server::new(service, opened, certificate_pem))
     }

@@ -42,6 +42,7 @@
 //! `configuration`, `cim`, `enumerations`; `identities` says who may; `faults` words what goes wrong.
 
 mod authentication;
+mod buffers;
 mod builder;
 mod cim;
 mod client_certificate;

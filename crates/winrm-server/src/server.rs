@@ -14,6 +14,7 @@ use winrm_auth::kerberos::KerberosError;
 use winrm_proto::sddl::SddlError;
 
 use crate::authentication::Acceptors;
+use crate::buffers::Buffers;
 use crate::builder::ServerBuilder;
 use crate::cim::Classes;
 use crate::client_certificate::ClientCertificates;
@@ -43,6 +44,7 @@ pub(crate) struct Service {
     pub(crate) shells: Arc<Shells>,
     pub(crate) classes: Classes,
     pub(crate) enumerations: Arc<Enumerations>,
+    pub(crate) buffers: Arc<Buffers>,
 }
 
 /// What stays as it is while the service runs.

@@ -15,6 +15,7 @@ use winrm_auth::sealed_body::{self, Protocol};
 use winrm_auth::{Authorization, Challenge, Scheme, Sealer, SecurityContext, Step, TokenMachine, basic};
 
 use crate::authentication::AuthMethod;
+use crate::buffers::Buffer;
 use crate::client_certificate::{Proven, Shown};
 use crate::configuration::CertificateMapping;
 use crate::connection::Link;
@@ -228,7 +229,7 @@ impl Session {
     }
 
     /// Answers a message of someone known: a sealed one sealed, one in clear text only where that is allowed.
-    async fn message(&self, known: &mut Known, headers: &HeaderMap, mut body: Vec<u8>) -> HttpResponse {
+    async fn message(&self, known: &mut Known, headers: &HeaderMap, mut body: Buffer) -> HttpResponse {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let sealing = known.protocol.filter(|_| sealed_body::is_sealed(content_type));
         let Some(protocol) = sealing else {
@@ -299,7 +300,7 @@ impl Session {
         soap(dispatch::too_large(&self.service))
     }
 
-    async fn read_body(&self, mut body: Incoming) -> Result<Vec<u8>, NoBody> {
+    async fn read_body(&self, mut body: Incoming) -> Result<Buffer, NoBody> {
         let configuration = self.service.configuration.current();
         let quotas = &configuration.quotas;
         let limit = quotas.max_envelope_bytes();
@@ -310,7 +311,7 @@ impl Session {
             return Err(NoBody::TooLarge);
         }
         let deadline = Instant::now() + quotas.body_timeout;
-        let mut bytes = Vec::with_capacity(hint);
+        let mut bytes = self.service.buffers.take(hint);
         loop {
             let frame = timeout_at(deadline, body.frame()).await.map_err(|_| NoBody::TooSlow)?;
             let Some(frame) = frame else { return Ok(bytes) };

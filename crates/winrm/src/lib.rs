@@ -39,6 +39,7 @@ mod dial;
 mod endpoint;
 mod enumeration;
 mod error;
+mod feed;
 mod files;
 mod kerberos;
 mod launch;

@@ -1,6 +1,7 @@
 //! WS-Man's operations, as the shell and its commands use them, and what their faults mean.
 
 use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use winrm_proto::config::Config;
@@ -15,7 +16,7 @@ use winrm_proto::{Envelope, Fault, ReadError, WriteError};
 
 use crate::child::Signal;
 use crate::error::{Error, ErrorKind};
-use crate::session::{Credential, Operation, Session, message_id};
+use crate::session::{Ahead, Credential, Line, Operation, Session, message_id};
 
 /// What every host takes, and what is used until it pays to ask: the default of 2008 R2, in bytes.
 const SMALL_ENVELOPE: usize = 150 * 1024;
@@ -33,7 +34,7 @@ impl Session {
             absent: None,
         };
         let body = Bytes::from(Identify.write());
-        self.perform(operation, body, credential, IdentifyResponse::read).await
+        self.perform(operation, body, credential, None, IdentifyResponse::read).await
     }
 
     pub(crate) async fn config(&self) -> Result<Config, Error> {
@@ -51,7 +52,9 @@ impl Session {
             absent: Some(absent),
         };
         let body = written(request.write(self.header(), &message_id()))?;
-        let created = self.perform(operation, body, Credential::Needed, CreateResponse::read).await?;
+        let created = self
+            .perform(operation, body, Credential::Needed, None, CreateResponse::read)
+            .await?;
         Ok(created.shell_id)
     }
 
@@ -73,7 +76,9 @@ impl Session {
             absent: Some(absent),
         };
         let body = written(request.write(self.header(), &message_id()))?;
-        let started = self.perform(operation, body, Credential::Needed, CommandResponse::read).await?;
+        let started = self
+            .perform(operation, body, Credential::Needed, None, CommandResponse::read)
+            .await?;
         Ok(started.command_id)
     }
 
@@ -93,17 +98,26 @@ impl Session {
         }
     }
 
-    /// `false` when the command takes no more input.
-    pub(crate) async fn send(&self, shell_id: &str, id: &str, data: Bytes, end: bool) -> Result<bool, Error> {
-        let request = send_request(shell_id, id, data, end);
+    /// A request that brings input to a command.
+    pub(crate) fn input(&self, shell_id: &str, id: &str, data: Bytes, end: bool) -> Result<Bytes, Error> {
+        written(send_request(shell_id, id, data, end).write(self.header(), &message_id()))
+    }
+
+    /// Sends [`input`](Self::input), and has `next` make what follows it meanwhile. `false` when the command takes no more.
+    pub(crate) async fn send(
+        &self,
+        line: &mut Line,
+        input: Bytes,
+        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send,
+    ) -> Result<bool, Error> {
         let operation = Operation {
             action: "Send",
             purpose: "take the command's input",
             secret: true,
             absent: None,
         };
-        let body = written(request.write(self.header(), &message_id()))?;
-        match self.perform(operation, body, Credential::Needed, |_| Ok(())).await {
+        let ahead = Ahead { line, next: &mut next };
+        match self.perform(operation, input, Credential::Needed, Some(ahead), |_| Ok(())).await {
             Ok(()) => Ok(true),
             Err(error) if error.as_fault().is_some_and(is_pipe_closed) => Ok(false),
             Err(error) => Err(error),
@@ -159,7 +173,7 @@ impl Session {
             secret: false,
             absent: None,
         };
-        self.perform(operation, written(body)?, Credential::Needed, read).await
+        self.perform(operation, written(body)?, Credential::Needed, None, read).await
     }
 }
 

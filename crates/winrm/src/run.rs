@@ -1,14 +1,12 @@
 //! Runs a command: starts it, feeds it, takes its output, and sees to it that nothing is left on the host.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -17,15 +15,13 @@ use winrm_proto::shell::{CommandRequest, State};
 use crate::child::{Child, ChildHandle, End, ExitStatus, Output, Signal};
 use crate::command::Place;
 use crate::error::{Error, ErrorKind, MayHaveRun};
+use crate::feed::Feed;
 use crate::launch::{Launch, Opening};
 use crate::run_as::{RunAs, Turn};
 use crate::session::{Session, new_id};
 use crate::shell::{ShellCore, ShellOptions};
 use crate::stdio::Source;
-use crate::streams::{Broken, ChildStderr, ChildStdin, ChildStdout, Failure, pipe};
-
-/// When a command without input is told so; see [`Stdio::null`](crate::Stdio::null).
-const END_OF_NO_INPUT: Duration = Duration::from_millis(250);
+use crate::streams::{Broken, ChildStderr, ChildStdin, ChildStdout, Failure, inlet, pipe};
 
 /// How long a command has between Ctrl-C and its end, when its deadline has passed.
 const GRACE: Duration = Duration::from_millis(400);
@@ -64,8 +60,8 @@ impl Plan {
     fn feed(&mut self) -> (Feed, Option<ChildStdin>) {
         let (feed, stdin) = match std::mem::replace(&mut self.stdin, Source::Null) {
             Source::Piped => {
-                let (ours, theirs) = tokio::io::duplex(PIPE_SIZE);
-                (Feed::Reader(Box::new(theirs)), Some(ChildStdin(ours)))
+                let (ours, theirs) = inlet();
+                (Feed::pieces(theirs), Some(ours))
             }
             source => (Feed::unattended(source), None),
         };
@@ -174,9 +170,6 @@ pub(crate) async fn spawn(mut plan: Plan) -> Result<Child, Error> {
     }
     Ok(child)
 }
-
-/// What [`ChildStdin`] holds at most, in bytes: about one large request.
-pub(crate) const PIPE_SIZE: usize = 384 * 1024;
 
 /// A command on the host. Dropped before its end, it is ended there in the background.
 struct Running {
@@ -472,154 +465,4 @@ impl Target {
             _ => {}
         }
     }
-}
-
-/// Where input comes from.
-enum Feed {
-    Nothing,
-    EndOnly(Duration),
-    Bytes(Bytes),
-    Reader(Box<dyn AsyncRead + Send + Unpin>),
-}
-
-impl Feed {
-    fn unattended(source: Source) -> Self {
-        match source {
-            Source::Open => Self::Nothing,
-            Source::Null | Source::Piped => Self::EndOnly(END_OF_NO_INPUT),
-            Source::Late(delay) => Self::EndOnly(delay),
-            Source::Bytes(bytes) => Self::Bytes(bytes),
-            Source::Reader(reader) => Self::Reader(reader),
-        }
-    }
-
-    /// The same, with something before it.
-    fn behind(self, prefix: Bytes) -> Self {
-        let before = io::Cursor::new(prefix.clone());
-        match self {
-            Self::Nothing => Self::Reader(Box::new(before.chain(Never))),
-            Self::EndOnly(_) => Self::Bytes(prefix),
-            Self::Bytes(bytes) => Self::Bytes([prefix, bytes].concat().into()),
-            Self::Reader(reader) => Self::Reader(Box::new(before.chain(reader))),
-        }
-    }
-
-    /// Sends all input and its end. A command that takes no more ends it early, without an error.
-    async fn send_all(self, session: &Session, shell_id: &str, id: &str) -> Result<(), Error> {
-        let mut sender = Sender {
-            session,
-            shell_id,
-            id,
-            room: 0,
-            sent: 0,
-            asked: false,
-        };
-        match self {
-            Self::Nothing => Ok(()),
-            Self::EndOnly(delay) => {
-                tokio::time::sleep(delay).await;
-                sender.send(Bytes::new(), true).await.map(drop)
-            }
-            Self::Bytes(bytes) => {
-                sender.room = session.input_room(shell_id, id)?;
-                sender.send_bytes(bytes).await
-            }
-            Self::Reader(reader) => {
-                sender.room = session.input_room(shell_id, id)?;
-                sender.send_reader(reader).await
-            }
-        }
-    }
-}
-
-/// Input that neither comes nor ends.
-struct Never;
-
-impl AsyncRead for Never {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
-struct Sender<'a> {
-    session: &'a Session,
-    shell_id: &'a str,
-    id: &'a str,
-    /// Bytes that fit into one request; of no use, and not worked out, where there is no input.
-    room: usize,
-    /// Requests so far.
-    sent: usize,
-    asked: bool,
-}
-
-/// After how many full requests it pays to ask how large they may be.
-const ASK_AFTER: usize = 2;
-
-impl Sender<'_> {
-    /// `false` when the command takes no more.
-    async fn send(&mut self, data: Bytes, end: bool) -> Result<bool, Error> {
-        self.sent += 1;
-        self.session.send(self.shell_id, self.id, data, end).await
-    }
-
-    async fn ask(&mut self) -> Result<(), Error> {
-        if !self.asked {
-            self.asked = true;
-            self.session.learn_envelope_size().await;
-            self.room = self.session.input_room(self.shell_id, self.id)?;
-        }
-        Ok(())
-    }
-
-    async fn send_bytes(mut self, mut bytes: Bytes) -> Result<(), Error> {
-        if bytes.len() > self.room * ASK_AFTER {
-            self.ask().await?;
-        }
-        loop {
-            let piece = bytes.split_to(bytes.len().min(self.room));
-            let end = bytes.is_empty();
-            if !self.send(piece, end).await? || end {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn send_reader(mut self, mut reader: Box<dyn AsyncRead + Send + Unpin>) -> Result<(), Error> {
-        loop {
-            if self.sent == ASK_AFTER {
-                self.ask().await?;
-            }
-            let (piece, end) = read_available(&mut *reader, self.room)
-                .await
-                .map_err(|error| Error::new(ErrorKind::Input, "the command's input can't be read on this side").with_source(error))?;
-            if !self.send(piece, end).await? || end {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Waits for the first bytes, and takes what else is there already, so that fast writers fill their requests and slow ones
-/// don't wait. Tells whether the end was seen.
-async fn read_available(reader: &mut (dyn AsyncRead + Send + Unpin), room: usize) -> io::Result<(Bytes, bool)> {
-    const STEP: usize = 64 * 1024;
-    let mut buffer = BytesMut::new();
-    let mut scratch = vec![0; room.min(STEP)];
-    std::future::poll_fn(|context| {
-        loop {
-            let free = (room - buffer.len()).min(STEP);
-            if free == 0 {
-                return Poll::Ready(Ok((buffer.split().freeze(), false)));
-            }
-            let mut target = ReadBuf::new(&mut scratch[..free]);
-            match Pin::new(&mut *reader).poll_read(context, &mut target) {
-                Poll::Ready(Ok(())) if target.filled().is_empty() => return Poll::Ready(Ok((buffer.split().freeze(), true))),
-                Poll::Ready(Ok(())) => buffer.extend_from_slice(target.filled()),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if buffer.is_empty() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(Ok((buffer.split().freeze(), false))),
-            }
-        }
-    })
-    .await
 }

@@ -1,9 +1,12 @@
 //! Where WS-Man's messages meet authentication: one request, over a connection that is authenticated, sealed if the
 //! connection is, and the SOAP that answers it.
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -98,7 +101,36 @@ enum Security {
     /// The connection itself is authenticated. The last token, if there is one, goes with the first request.
     Established(Option<HeaderValue>),
     /// As before, and every message is sealed.
-    Sealed { sealer: Box<Sealer>, protocol: Protocol },
+    Sealed {
+        sealer: Box<Sealer>,
+        protocol: Protocol,
+        sent: SentBodies,
+    },
+}
+
+/// The last large bodies that were sealed: their memory serves those that follow, since fresh pages cost a good part of what sealing
+/// itself does.
+#[derive(Default)]
+struct SentBodies(VecDeque<Bytes>);
+
+impl SentBodies {
+    /// One is on its way while the next is made.
+    const KEPT: usize = 2;
+
+    /// What is smaller is made anew, in bytes.
+    const SMALL: usize = 64 * 1024;
+
+    /// Memory that nobody needs any more, if there is any.
+    fn memory(&mut self) -> Vec<u8> {
+        let oldest = if self.0.len() < Self::KEPT { None } else { self.0.pop_front() };
+        oldest.and_then(|body| body.try_into_mut().ok()).map(Vec::from).unwrap_or_default()
+    }
+
+    fn keep(&mut self, body: &Bytes) {
+        if body.len() >= Self::SMALL {
+            self.0.push_back(body.clone());
+        }
+    }
 }
 
 impl Channel {
@@ -140,6 +172,20 @@ struct Soap {
 struct Admitted {
     answer: RawAnswer,
     opened: Option<Range<usize>>,
+}
+
+/// Requests that follow each other over one connection, each of them made while the one before is on its way.
+#[derive(Default)]
+pub(crate) struct Line {
+    /// The next request, made for this connection: what is sealed can't go over another.
+    ready: Option<(Channel, Request<Full<Bytes>>)>,
+}
+
+/// Where a line gets its next request from.
+pub(crate) struct Ahead<'a> {
+    pub(crate) line: &'a mut Line,
+    /// Gives the next request's body once there is one, and nothing when there will be none.
+    pub(crate) next: &'a mut (dyn FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send),
 }
 
 /// How an exchange of tokens went.
@@ -224,12 +270,13 @@ impl Session {
         &self.input_envelope
     }
 
-    /// Sends a request until the host isn't busy any more, and reads the answer.
+    /// Sends a request until the host isn't busy any more, and reads the answer. While it is on its way, `ahead` makes the next.
     pub(crate) async fn perform<T>(
         &self,
         operation: Operation<'_>,
         body: Bytes,
         credential: Credential,
+        mut ahead: Option<Ahead<'_>>,
         read: impl Fn(&Envelope<'_>) -> Result<T, ReadError>,
     ) -> Result<T, Error> {
         let mut pause = BUSY_PAUSE;
@@ -238,8 +285,11 @@ impl Session {
             if !operation.secret {
                 tracing::trace!(action = operation.action, body = %String::from_utf8_lossy(&body), "request");
             }
-            let answer = self.exchange(operation, &body, credential).await?;
+            let answer = self.exchange(operation, &body, credential, ahead.as_mut()).await?;
             let result = self.read(operation, &answer.bytes[answer.envelope.clone()], &read);
+            if let (Err(_), Some(ahead)) = (&result, &mut ahead) {
+                self.withdraw(ahead.line);
+            }
             let busy = |error: &Error| error.as_fault().is_some_and(|fault| fault.has_number(code::BUSY));
             match result {
                 Err(error) if left > 0 && busy(&error) => {
@@ -288,7 +338,7 @@ impl Session {
         let mut pause = BUSY_PAUSE;
         let mut left = BUSY_RETRIES;
         loop {
-            let Admitted { mut answer, opened } = self.admitted(operation, &body, Credential::Needed).await?;
+            let Admitted { mut answer, opened } = self.admitted(operation, &body, Credential::Needed, None).await?;
             if let Some(opened) = opened {
                 answer.body.truncate(opened.end);
                 answer.body.drain(..opened.start);
@@ -315,8 +365,14 @@ impl Session {
     }
 
     /// One request, over any connection, and the SOAP that answers it.
-    async fn exchange(&self, operation: Operation<'_>, body: &Bytes, credential: Credential) -> Result<Soap, Error> {
-        let Admitted { answer, opened } = self.admitted(operation, body, credential).await?;
+    async fn exchange(
+        &self,
+        operation: Operation<'_>,
+        body: &Bytes,
+        credential: Credential,
+        ahead: Option<&mut Ahead<'_>>,
+    ) -> Result<Soap, Error> {
+        let Admitted { answer, opened } = self.admitted(operation, body, credential, ahead).await?;
         match opened {
             Some(envelope) => Ok(Soap {
                 bytes: answer.body,
@@ -330,7 +386,13 @@ impl Session {
     }
 
     /// One request, over any connection, and whatever answers it but a refusal of the credentials.
-    async fn admitted(&self, operation: Operation<'_>, body: &Bytes, credential: Credential) -> Result<Admitted, Error> {
+    async fn admitted(
+        &self,
+        operation: Operation<'_>,
+        body: &Bytes,
+        credential: Credential,
+        mut ahead: Option<&mut Ahead<'_>>,
+    ) -> Result<Admitted, Error> {
         if credential == Credential::Needed && matches!(self.authentication, Authentication::None) {
             return Err(Error::new(ErrorKind::Configuration, "no credentials were given").with_hint("give a user and a password"));
         }
@@ -339,18 +401,39 @@ impl Session {
         // A proxy may close its side after any answer, without a word and a moment too late.
         let shares = shares && !self.dialer.route.is_forward();
         loop {
-            let kept = if shares { self.pool.take() } else { None };
-            let reused = kept.is_some();
-            let mut channel = match kept {
-                Some(channel) => channel,
-                // Rare, and its future is large: it would make that of every request as large.
-                None => Box::pin(self.open(credential)).await?,
+            let ready = ahead.as_mut().and_then(|ahead| ahead.line.ready.take());
+            let ready = ready.and_then(|(mut channel, request)| channel.is_usable().then_some((channel, request)));
+            let (mut channel, request, reused) = match ready {
+                Some((channel, request)) => (channel, request, true),
+                None => {
+                    let kept = if shares { self.pool.take() } else { None };
+                    let reused = kept.is_some();
+                    let mut channel = match kept {
+                        Some(channel) => channel,
+                        // Rare, and its future is large: it would make that of every request as large.
+                        None => Box::pin(self.open(credential)).await?,
+                    };
+                    let request = self.request(&mut channel.security, body, credential)?;
+                    (channel, request, reused)
+                }
             };
-            let request = self.request(&mut channel, body, credential)?;
             if let Some(absent) = operation.absent {
                 absent.store(false, Ordering::Release);
             }
-            match channel.connection.post(request, self.bounds).await {
+            let mut following = None;
+            let post = channel.connection.post(request, self.bounds);
+            let posted = match &mut ahead {
+                Some(ahead) if shares => {
+                    let security = &mut channel.security;
+                    let mut make = |context: &mut Context<'_>| {
+                        let next = ready!((ahead.next)(context));
+                        Poll::Ready(next.map(|body| self.request(security, &body, credential)))
+                    };
+                    while_on_its_way(post, &mut make, &mut following).await
+                }
+                _ => post.await,
+            };
+            match posted {
                 Ok(answer) => {
                     tracing::debug!(
                         connection = channel.number(),
@@ -365,7 +448,13 @@ impl Session {
                         tracing::info!(connection = channel.number(), "connection is not authenticated any more");
                         continue;
                     }
-                    return self.accept(answer, channel, shares);
+                    return self.accept(answer, channel, |channel| match (&mut ahead, following) {
+                        (Some(ahead), Some(Ok(request))) => ahead.line.ready = Some((channel, request)),
+                        // The sealer has failed: the connection is of no use.
+                        (_, Some(Err(_))) => {}
+                        _ if shares => self.pool.put(channel),
+                        _ => {}
+                    });
                 }
                 // The host closed it just now. Each turn uses up a kept connection, a fresh one ends it.
                 Err(Unanswered::NotSent(_)) if reused => {}
@@ -374,10 +463,19 @@ impl Session {
         }
     }
 
-    /// Builds a request for this connection; sealed bodies can't go over another.
-    fn request(&self, channel: &mut Channel, body: &Bytes, credential: Credential) -> Result<Request<Full<Bytes>>, Error> {
+    /// Gives up the request that was made for a line's connection. What is sealed counts as sent: the connection ends with it.
+    fn withdraw(&self, line: &mut Line) {
+        if let Some((channel, _)) = line.ready.take()
+            && !matches!(channel.security, Security::Sealed { .. })
+        {
+            self.pool.put(channel);
+        }
+    }
+
+    /// Builds a request for the connection that this is the security of; sealed bodies can't go over another.
+    fn request(&self, security: &mut Security, body: &Bytes, credential: Credential) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = self.post(body.clone());
-        match (credential, &mut channel.security) {
+        match (credential, security) {
             (Credential::Withheld, _) => {
                 let unauthenticated = HeaderValue::from_static("unauthenticated");
                 request.headers_mut().insert("wsmanidentify", unauthenticated);
@@ -391,12 +489,14 @@ impl Session {
                     request.headers_mut().insert(header::AUTHORIZATION, value);
                 }
             }
-            (_, Security::Sealed { sealer, protocol }) => {
-                let sealed = sealed_body::seal(sealer, *protocol, SOAP, body)
+            (_, Security::Sealed { sealer, protocol, sent }) => {
+                let sealed = sealed_body::seal_in(sent.memory(), sealer, *protocol, SOAP, body)
                     .map_err(|error| Error::new(ErrorKind::Protocol, "a request can't be encrypted").with_source(error))?;
                 let content_type = HeaderValue::from_static(protocol.content_type_for(body.len()));
                 request.headers_mut().insert(header::CONTENT_TYPE, content_type);
-                *request.body_mut() = Full::new(Bytes::from(sealed));
+                let sealed = Bytes::from(sealed);
+                sent.keep(&sealed);
+                *request.body_mut() = Full::new(sealed);
             }
         }
         Ok(request)
@@ -424,7 +524,7 @@ impl Session {
     }
 
     /// Opens an answer if it is sealed, and keeps the connection if it can go on.
-    fn accept(&self, mut answer: RawAnswer, mut channel: Channel, keep: bool) -> Result<Admitted, Error> {
+    fn accept(&self, mut answer: RawAnswer, mut channel: Channel, keep: impl FnOnce(Channel)) -> Result<Admitted, Error> {
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(self.unauthorized(&answer));
         }
@@ -435,7 +535,7 @@ impl Session {
             return Err(refusal);
         }
         let mut opened = None;
-        if let Security::Sealed { sealer, protocol } = &mut channel.security {
+        if let Security::Sealed { sealer, protocol, .. } = &mut channel.security {
             opened = open_sealed(sealer, *protocol, &mut answer, &self.limits).map_err(|error| {
                 Error::new(
                     ErrorKind::Protocol,
@@ -447,9 +547,7 @@ impl Session {
             })?;
         }
         channel.used = true;
-        if keep {
-            self.pool.put(channel);
-        }
+        keep(channel);
         Ok(Admitted { answer, opened })
     }
 
@@ -659,7 +757,32 @@ fn established(
     Ok(Security::Sealed {
         sealer: Box::new(context.sealer),
         protocol,
+        sent: SentBodies::default(),
     })
+}
+
+/// Waits for a request's answer, and makes the following request meanwhile.
+async fn while_on_its_way<A, R>(
+    post: impl Future<Output = A>,
+    make: &mut (dyn FnMut(&mut Context<'_>) -> Poll<Option<R>> + Send),
+    following: &mut Option<R>,
+) -> A {
+    let mut post = pin!(post);
+    let mut made = false;
+    std::future::poll_fn(|context| {
+        let mut posted = post.as_mut().poll(context);
+        if posted.is_pending()
+            && !made
+            && let Poll::Ready(request) = make(context)
+        {
+            made = true;
+            *following = request;
+            // It took its time: more of the first may fit into the socket, or its answer be there.
+            posted = post.as_mut().poll(context);
+        }
+        posted
+    })
+    .await
 }
 
 /// Opens a sealed answer where it stands, and tells where its envelope is. `None` for a refusal by HTTP itself, which carries

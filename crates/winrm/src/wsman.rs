@@ -232,7 +232,10 @@ impl WsMan {
             secret,
             absent: None,
         };
-        let result = self.session.perform(operation, written(body)?, Credential::Needed, read).await;
+        let result = self
+            .session
+            .perform(operation, written(body)?, Credential::Needed, None, read)
+            .await;
         result.map_err(|error| match error.as_fault().and_then(hint) {
             Some(hint) => error.with_hint(hint),
             None => error,

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -15,7 +17,7 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::{X509, X509NameBuilder};
-use support::{Host, Reply, Seen, http, well};
+use support::{Host, Reply, Seen, fault, http, received, well};
 use winrm::{CertificateCheck, Client, Encryption, ErrorKind, MayHaveRun, Transport};
 use winrm_auth::ntlm::{AcceptorIdentity, NtHash, NtlmAcceptor};
 use winrm_auth::sealed_body::{self, Protocol};
@@ -36,6 +38,8 @@ enum Fault {
     OnlyNtlm,
     /// Says "fine" in the middle.
     AcceptsAtOnce,
+    /// Is too busy for the n-th request with input.
+    Busy(usize),
 }
 
 struct Acceptors {
@@ -44,6 +48,17 @@ struct Acceptors {
     binding: ChannelBindingPolicy,
     connections: Mutex<HashMap<usize, Connection>>,
     sealed: Mutex<usize>,
+    input: Arc<Mutex<Input>>,
+}
+
+/// What a command was sent.
+#[derive(Default)]
+struct Input {
+    /// The command runs until its input has ended.
+    awaited: bool,
+    requests: usize,
+    bytes: Vec<u8>,
+    ended: bool,
 }
 
 enum Connection {
@@ -68,6 +83,7 @@ impl Acceptors {
             binding: ChannelBindingPolicy::Ignore,
             connections: Mutex::default(),
             sealed: Mutex::default(),
+            input: Arc::default(),
         }
     }
 
@@ -127,7 +143,7 @@ impl Acceptors {
         let opened = sealed_body::open(sealer, content_type, &mut raw, 1 << 20).unwrap();
         let mut plain = seen.clone();
         plain.body = String::from_utf8(raw[opened.plain].to_vec()).unwrap();
-        let reply = well(&plain);
+        let reply = self.take_input(&plain).unwrap_or_else(|| well(&plain));
         if self.fault == Fault::ClearText(number) {
             return reply;
         }
@@ -144,6 +160,26 @@ impl Acceptors {
             &format!("Content-Type: {}\r\n", Protocol::Spnego.content_type()),
             &sealed,
         ))
+    }
+}
+
+impl Acceptors {
+    /// The answer to a request with input, and to one for output as long as more input is to come.
+    fn take_input(&self, plain: &Seen) -> Option<Reply> {
+        let mut input = self.input.lock().unwrap();
+        if plain.action() == "Receive" && input.awaited && !input.ended {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            return Some(Reply::Soap(200, received(&[], None)));
+        }
+        let stream = plain.between("<rsp:Stream", "</rsp:Stream>")?;
+        input.requests += 1;
+        if self.fault == Fault::Busy(input.requests) {
+            return Some(fault(170, "The requested resource is in use. "));
+        }
+        let (attributes, base64) = stream.split_once('>')?;
+        input.bytes.extend(STANDARD.decode(base64).unwrap());
+        input.ended = attributes.contains("End=");
+        None
     }
 }
 
@@ -245,6 +281,27 @@ async fn a_connection_that_the_host_forgot_is_replaced_and_the_message_sealed_an
     let client = client(&host, Transport::Ntlm);
     assert_eq!(client.command("x").output().await.unwrap().exit_code, Some(7));
     assert_eq!(client.connections_made(), 2);
+}
+
+/// Requests with input are sealed while the one before is on its way. When that one isn't taken, what was sealed is of no use any more.
+#[tokio::test]
+async fn input_arrives_whole_and_in_order_whatever_is_refused() {
+    let content: Vec<u8> = (0..1_500_000_u32).map(|n| (n % 251) as u8).collect();
+    for number in [1, 3, 4] {
+        for fault in [Fault::Busy(number), Fault::Forgets(2 * number)] {
+            let acceptors = Acceptors::new(fault);
+            let input = Arc::clone(&acceptors.input);
+            input.lock().unwrap().awaited = true;
+            let host = Host::start(move |seen| acceptors.answer(seen)).await;
+            let client = client(&host, Transport::Ntlm);
+            let mut child = client.command("x").stdin(content.clone()).spawn().await.unwrap();
+            child.stdout = None;
+            assert_eq!(child.wait().await.unwrap().code(), Some(7));
+            let input = input.lock().unwrap();
+            assert!(input.bytes == content && input.ended, "{number}: {} bytes", input.bytes.len());
+            assert!(input.requests >= 5);
+        }
+    }
 }
 
 #[tokio::test]

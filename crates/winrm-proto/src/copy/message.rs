@@ -84,6 +84,12 @@ pub enum Request {
         /// The time.
         modified: i64,
     },
+    /// The rest of a file that was asked for is not wanted any more: [`Answer::Failed`] takes the place of its end. Nothing where it has
+    /// ended already.
+    Cancel {
+        /// The request for the file.
+        id: u32,
+    },
     /// The client is still there.
     Alive,
     /// There is nothing more to do.
@@ -322,6 +328,7 @@ impl Request {
             Self::MakeFolder { id, path } => framed(b'M', fields.u32(*id).text(path)),
             Self::Remove { id, path } => framed(b'U', fields.u32(*id).text(path)),
             Self::SetFolderTime { id, path, modified } => framed(b'T', fields.u32(*id).text(path).i64(*modified)),
+            Self::Cancel { id } => framed(b'C', fields.u32(*id)),
             Self::Alive => framed(b'N', fields),
             Self::Stop => framed(b'S', fields),
         }
@@ -380,6 +387,7 @@ impl Request {
                 path: fields.text()?,
                 modified: fields.i64()?,
             },
+            b'C' => Self::Cancel { id: fields.u32()? },
             b'N' => Self::Alive,
             b'S' => Self::Stop,
             unknown => return Err(FrameError::Kind(unknown)),

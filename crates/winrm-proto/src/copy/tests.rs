@@ -74,6 +74,7 @@ fn request() -> impl Strategy<Value = Request> {
         (id(), text()).prop_map(|(id, path)| Request::MakeFolder { id, path }),
         (id(), text()).prop_map(|(id, path)| Request::Remove { id, path }),
         (id(), text(), any::<i64>()).prop_map(|(id, path, modified)| Request::SetFolderTime { id, path, modified }),
+        id().prop_map(|id| Request::Cancel { id }),
         Just(Request::Alive),
         Just(Request::Stop),
     ]

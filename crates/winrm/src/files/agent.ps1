@@ -26,7 +26,7 @@ $windows = [IO.Path]::DirectorySeparatorChar -eq '\'
 # The input: what lies between start and end was read and not used yet. A frame has a megabyte at most.
 $s = @{
     text = $false; reader = $null; bytes = (New-Object byte[] 2359296); start = 0; end = 0
-    kind = 0; at = 0; size = 0; next = 0; until = 0
+    task = $null; kind = 0; at = 0; size = 0; next = 0; until = 0
     id = 0; file = $null; hash = $null; failed = $false; part = ''; position = [long]0; limit = [long]0; moved = [long]0
     target = ''; backup = ''; flags = 0; time = [long]0; access = [long]0; mark = [long]0; over = $false
 }
@@ -69,15 +69,21 @@ function Resume-Part {
     $null = $s.file.Seek(0, [IO.SeekOrigin]::End)
 }
 
-function Read-Input {
+function Start-Input {
     if ($s.start -eq $s.end) { $s.start = 0; $s.end = 0 }
     elseif ($s.start -gt 1048576) {
         [Buffer]::BlockCopy($s.bytes, $s.start, $s.bytes, 0, $s.end - $s.start)
         $s.end -= $s.start
         $s.start = 0
     }
-    $task = $in.ReadAsync($s.bytes, $s.end, $s.bytes.Length - $s.end)
+    $s.task = $in.ReadAsync($s.bytes, $s.end, $s.bytes.Length - $s.end)
+}
+
+function Read-Input {
+    if ($null -eq $s.task) { Start-Input }
+    $task = $s.task
     if (-not $task.Wait(1000)) { Wait-Read $task }
+    $s.task = $null
     $count = $task.Result
     if ($count -le 0) { return $false }
     $s.end += $count
@@ -107,6 +113,28 @@ function Read-Frame {
     $s.start = $s.at + $s.size
     $memory.Position = $s.at
     $true
+}
+
+# Whether the client has said that it wants no more of the file that is being sent ('C'), or has gone. What else it says is kept.
+function Test-Cancelled {
+    if ($s.text) { return $false }
+    if ($null -eq $s.task) {
+        if ($s.bytes.Length - $s.end -lt 4096 -and $s.start -lt $s.end) { return $false }
+        Start-Input
+    }
+    if (-not $s.task.IsCompleted) { return $false }
+    $count = $s.task.Result
+    if ($count -le 0) { return $true }
+    $s.task = $null
+    $s.end += $count
+    $at = $s.start
+    while ($s.end - $at -ge 9) {
+        $size = [BitConverter]::ToInt32($s.bytes, $at + 1)
+        if ($size -lt 0 -or $size -gt 1048576) { return $true }
+        if ($s.bytes[$at] -eq 67 -and [BitConverter]::ToInt32($s.bytes, $at + 5) -eq $s.id) { return $true }
+        $at += 5 + $size
+    }
+    $false
 }
 
 function Write-Bytes($bytes, $count) {
@@ -437,6 +465,7 @@ function Send-File {
         $skip = 0
         $wasted = 0
         while ($left -gt 0) {
+            if (Test-Cancelled) { throw 'CANCELLED' }
             $count = $file.Read($block, 5, [int][Math]::Min([long]524288, $left))
             if ($count -le 0) { throw 'CHANGED' }
             $left -= $count
@@ -521,6 +550,7 @@ function Invoke-Frame {
         82 { $s.id = $fields.ReadInt32(); Resolve-Name }
         84 { $s.id = $fields.ReadInt32(); Set-FolderTime }
         85 { $s.id = $fields.ReadInt32(); Remove-Name }
+        67 { $null = $s.kind }
         78 { $null = $s.kind }
         83 { $s.over = $true }
         default { [Environment]::Exit(6) }

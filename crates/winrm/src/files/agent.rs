@@ -6,7 +6,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncWriteExt as _;
 use winrm_proto::copy::{Answer, Decoder, Mode, Request};
 
 use super::host_path::HostPaths;
@@ -250,7 +249,7 @@ impl Input {
 
     /// Bytes that are in this mode already.
     pub(super) async fn send_bytes(&mut self, bytes: Bytes) -> Result<(), Lost> {
-        self.stdin.write_all(&bytes).await.map_err(|_| Lost::Ended)
+        self.stdin.send(bytes).await.map_err(|_| Lost::Ended)
     }
 }
 

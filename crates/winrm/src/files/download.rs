@@ -665,7 +665,8 @@ impl Run {
                 match failure {
                     Ok(bytes) => self.options.tell(CopyEvent::Advanced { index: self.next, bytes }),
                     Err(error) => {
-                        // The rest of the file is on its way; nobody takes it.
+                        // What is on its way already, nobody takes.
+                        agent.input.send(Request::Cancel { id: 0 }.write()).await?;
                         report.outcome = FileOutcome::Failed(error);
                         self.summary.count(&report);
                         self.options.tell(CopyEvent::Finished {

@@ -99,14 +99,30 @@ pub(super) async fn fetch_files(agent: &mut Agent, queue: Queue, desk: &Desk, li
     let (all_asked, asked) = (AtomicBool::new(false), Notify::new());
     let pack = desk.options.compress;
     let Agent { input, answers, .. } = agent;
+    let (cancel, mut cancelled) = mpsc::unbounded_channel();
     let ask = async {
+        let mut more = true;
         loop {
-            // Never closed.
-            if let Ok(permit) = window.acquire().await {
-                permit.forget();
+            tokio::select! {
+                // Never closed.
+                permit = window.acquire(), if more => {
+                    if let Ok(permit) = permit {
+                        permit.forget();
+                    }
+                }
+                id = cancelled.recv() => {
+                    let Some(id) = id else { return Ok(()) };
+                    input.send(Request::Cancel { id }.write()).await?;
+                    continue;
+                }
             }
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(wanted) = next else { break };
+            let Some(wanted) = next else {
+                more = false;
+                all_asked.store(true, Ordering::Release);
+                asked.notify_waiters();
+                continue;
+            };
             let (offset, known) = match &wanted.prefix {
                 Some((offset, hash)) => (*offset, hash.clone().finish()),
                 None => (0, [0; 32]),
@@ -121,9 +137,6 @@ pub(super) async fn fetch_files(agent: &mut Agent, queue: Queue, desk: &Desk, li
             locked().push_back(wanted);
             input.send(request.write()).await?;
         }
-        all_asked.store(true, Ordering::Release);
-        asked.notify_waiters();
-        Ok(())
     };
     let take = async {
         // Dropped at the end, which ends the store.
@@ -201,11 +214,19 @@ pub(super) async fn fetch_files(agent: &mut Agent, queue: Queue, desk: &Desk, li
         }
     };
     let hear = async {
+        // Dropped at the end, which ends the asking.
+        let cancel = cancel;
         while let Some(result) = stored.recv().await {
             match result {
                 Stored::Advanced(index, bytes) => desk.options.tell(CopyEvent::Advanced { index, bytes }),
                 Stored::Done(index, sha256) => desk.finish(index, Ok(sha256)),
-                Stored::Failed(index, error) => desk.finish(index, Err(error)),
+                Stored::Failed(index, error) => {
+                    if locked().iter().any(|wanted| wanted.index == index) {
+                        // Its rest is of no use to anybody. Fails when nobody asks any more.
+                        let _ = cancel.send(index);
+                    }
+                    desk.finish(index, Err(error));
+                }
             }
         }
         storing.await.map_err(|_| Lost::Here)

@@ -50,6 +50,7 @@ pub(super) struct Pump {
     pub(super) out: mpsc::Sender<Piece>,
     pub(super) mode: Mode,
     pub(super) packer: Option<Packer>,
+    pub(super) blocks: Blocks,
 }
 
 /// Nobody takes the frames any more.
@@ -97,7 +98,7 @@ impl Pump {
                 return Ok(());
             }
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK);
-            let mut frame = BytesMut::zeroed(HEADER + count);
+            let mut frame = self.blocks.take(HEADER + count);
             if let Err(error) = file.read_exact(&mut frame[HEADER..]) {
                 return self.give_up(id, &error, batch);
             }
@@ -150,6 +151,32 @@ impl Pump {
     }
 }
 
+/// Buffers for blocks, used again once nobody holds what was in them: fresh memory costs more than what is done in it.
+#[derive(Default)]
+pub(super) struct Blocks {
+    used: VecDeque<BytesMut>,
+}
+
+impl Blocks {
+    /// As many as are on their way at once: being read, in the channel, waiting for a request.
+    const IN_USE: usize = 4;
+
+    fn take(&mut self, length: usize) -> BytesMut {
+        let used = if self.used.len() < Self::IN_USE {
+            None
+        } else {
+            self.used.pop_front()
+        };
+        let mut buffer = used.unwrap_or_default();
+        // Takes what was there before, where it is free.
+        buffer.reserve(length);
+        buffer.resize(length, 0);
+        let block = buffer.split();
+        self.used.push_back(buffer);
+        block
+    }
+}
+
 #[derive(Default)]
 struct Batch {
     bytes: BytesMut,
@@ -179,6 +206,7 @@ impl Batch {
 pub(super) struct Packer {
     deflate: Compress,
     packed: Vec<u8>,
+    sample: Vec<u8>,
     skip: u32,
     wasted: u32,
 }
@@ -188,6 +216,7 @@ impl Packer {
         Self {
             deflate: Compress::new(Compression::fast(), false),
             packed: Vec::new(),
+            sample: Vec::new(),
             skip: 0,
             wasted: 0,
         }
@@ -203,12 +232,7 @@ impl Packer {
             self.skip -= 1;
             return None;
         }
-        // Room for the worst case, nine bits for each byte: zlib-rs panics where its output runs out (0.6.8).
-        self.packed.clear();
-        self.packed.reserve(data.len() + data.len() / 8 + 1_024);
-        self.deflate.reset();
-        let status = self.deflate.compress_vec(data, &mut self.packed, FlushCompress::Finish);
-        if matches!(status, Ok(Status::StreamEnd)) && self.packed.len() < data.len() - data.len() / 10 {
+        if self.gives_in(data) {
             self.wasted = 0;
             let size = u32::try_from(data.len()).ok()?;
             return Some(
@@ -219,9 +243,38 @@ impl Packer {
                 .write(),
             );
         }
-        self.wasted = (self.wasted + 1).min(6);
+        self.wasted = (self.wasted + 1).min(4);
         self.skip = 1 << self.wasted;
         None
+    }
+
+    /// Whether `packed` is worth sending. Of a long block pieces from all over are tried first.
+    fn gives_in(&mut self, data: &[u8]) -> bool {
+        const PIECE: usize = 8 * 1024;
+        const PIECES: usize = 4;
+        if data.len() > 2 * PIECE * PIECES {
+            let mut sample = std::mem::take(&mut self.sample);
+            sample.clear();
+            for piece in data.chunks(data.len() / PIECES).take(PIECES) {
+                sample.extend_from_slice(&piece[..PIECE]);
+            }
+            let worth = self.compress(&sample);
+            self.sample = sample;
+            if !worth {
+                return false;
+            }
+        }
+        self.compress(data)
+    }
+
+    /// Whether it takes a tenth off.
+    fn compress(&mut self, data: &[u8]) -> bool {
+        // Room for the worst case, nine bits for each byte: zlib-rs panics where its output runs out (0.6.8).
+        self.packed.clear();
+        self.packed.reserve(data.len() + data.len() / 8 + 1_024);
+        self.deflate.reset();
+        let status = self.deflate.compress_vec(data, &mut self.packed, FlushCompress::Finish);
+        matches!(status, Ok(Status::StreamEnd)) && self.packed.len() < data.len() - data.len() / 10
     }
 }
 
@@ -248,7 +301,7 @@ mod tests {
             assert!(packer.pack(&noise).is_none());
             before == 0
         });
-        assert!(tried.count() < 10);
+        assert!(tried.count() < 12);
         assert!(packer.pack(b"short").is_none());
     }
 }

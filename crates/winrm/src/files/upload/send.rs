@@ -16,7 +16,7 @@ use crate::files::hash;
 use crate::files::host::{Stop, finish_others, join_streams, start_others};
 use crate::files::local::blocking;
 use crate::files::options::Options;
-use crate::files::pump::{Job, Jobs, Note, Packer, Piece, Pump, Refused};
+use crate::files::pump::{Blocks, Job, Jobs, Note, Packer, Piece, Pump, Refused};
 use crate::files::rate::Limiter;
 
 impl Run {
@@ -239,13 +239,14 @@ impl Board {
 
 /// Sends files over one stream until none is left.
 async fn send_files(agent: &mut Agent, jobs: Jobs, board: &Board, limiter: &Limiter, compress: bool) -> Result<(), Lost> {
-    let (out, mut pieces) = mpsc::channel::<Piece>(2);
+    let (out, mut pieces) = mpsc::channel::<Piece>(1);
     let pump = Pump {
         jobs,
         refused: Arc::clone(&board.refused),
         out,
         mode: agent.input.mode,
         packer: compress.then(Packer::new),
+        blocks: Blocks::default(),
     };
     // Ends when the channel does.
     let pumping = tokio::task::spawn_blocking(move || pump.run());
