@@ -298,7 +298,12 @@ async fn input_arrives_whole_and_in_order_whatever_is_refused() {
             child.stdout = None;
             assert_eq!(child.wait().await.unwrap().code(), Some(7));
             let input = input.lock().unwrap();
-            assert!(input.bytes == content && input.ended, "{number}: {} bytes in {} requests", input.bytes.len(), input.requests);
+            assert!(
+                input.bytes == content && input.ended,
+                "{number}: {} bytes in {} requests",
+                input.bytes.len(),
+                input.requests
+            );
             assert!(input.requests >= 4);
         }
     }
