@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::steps::{self, Failure, Workspace};
 use crate::{packages, python, wheel};
 
-/// The Python peers whose source packages hold recordings and test vectors.
-pub(crate) const SOURCES: [&str; 3] = ["pypsrp", "pyspnego", "pywinrm"];
+/// The Python peers whose source packages hold recordings and test vectors; the last two are not installed.
+pub(crate) const SOURCES: [&str; 5] = ["pypsrp", "pyspnego", "pywinrm", "python-dracclient", "txwinrm"];
 
 /// What was set up.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub(crate) fn set_up(workspace: &Workspace) -> Result<Peers, Failure> {
     Ok(peers)
 }
 
-/// pywinrm, pypsrp, pyspnego, Ansible, and the recordings in their source packages.
+/// pywinrm, pypsrp, pyspnego, Ansible, and the recordings in source packages.
 fn set_up_python(workspace: &Workspace, peers: &mut Peers) {
     let Some(python) = python::find() else {
         peers

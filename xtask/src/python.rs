@@ -64,7 +64,7 @@ pub(crate) fn made(python: &Python, folder: &Path, packages: &str, fill: impl Fn
     fs::write(&stamp, made_of).map_err(|error| Failure::new(format!("{}: {error}", stamp.display())))
 }
 
-/// The folder of a peer's unpacked source package, in the version that is pinned for the virtual environment.
+/// The folder of a peer's unpacked source package, in the version that the requirements name, also where it isn't installed.
 pub(crate) fn source(workspace: &Workspace, environment: &Path, name: &str) -> Result<PathBuf, Failure> {
     let version =
         pinned(&read(&workspace.root.join(REQUIREMENTS))?, name).ok_or_else(|| Failure::new(format!("{REQUIREMENTS} pins no {name}")))?;
@@ -95,8 +95,8 @@ pub(crate) fn source(workspace: &Workspace, environment: &Path, name: &str) -> R
 /// The folder with Ansible's collection for Windows, in the version that the requirements name. The package `ansible` holds a hundred
 /// collections, half a gigabyte of them; only this one is unpacked.
 pub(crate) fn collections(workspace: &Workspace, environment: &Path) -> Result<PathBuf, Failure> {
-    let requirements = read(&workspace.root.join(REQUIREMENTS))?.replace("# ansible==", "ansible==");
-    let version = pinned(&requirements, "ansible").ok_or_else(|| Failure::new(format!("{REQUIREMENTS} names no ansible")))?;
+    let version = pinned(&read(&workspace.root.join(REQUIREMENTS))?, "ansible")
+        .ok_or_else(|| Failure::new(format!("{REQUIREMENTS} names no ansible")))?;
     let folder = workspace.peers().join(format!("collections-{version}"));
     if folder.is_dir() {
         return Ok(folder);
@@ -140,13 +140,15 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))
 }
 
-/// The version in a line `name==version` or `name[extra,…]==version`.
+/// The version in a line `name==version` or `name[extra,…]==version`; those that are fetched and not installed stand behind a hash.
 fn pinned(requirements: &str, name: &str) -> Option<String> {
-    requirements.lines().find_map(|line| {
-        let (package, version) = line.trim().split_once("==")?;
-        let package = package.split('[').next()?;
-        (package == name).then(|| version.to_owned())
-    })
+    let find = |mark: &str| {
+        requirements.lines().find_map(|line| {
+            let (package, version) = line.trim().strip_prefix(mark)?.split_once("==")?;
+            (package.split('[').next()? == name).then(|| version.to_owned())
+        })
+    };
+    find("").or_else(|| find("# "))
 }
 
 #[cfg(test)]
@@ -159,6 +161,7 @@ mod tests {
         assert_eq!(pinned(requirements, "pywinrm").as_deref(), Some("0.5.0"));
         assert_eq!(pinned(requirements, "pypsrp").as_deref(), Some("0.9.1"));
         assert_eq!(pinned(requirements, "pyspnego"), None);
+        assert_eq!(pinned("# ansible==12.3.0\n", "ansible").as_deref(), Some("12.3.0"));
     }
 
     #[test]

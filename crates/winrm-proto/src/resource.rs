@@ -142,9 +142,8 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let short = ALIASES.iter().find_map(|(alias, base)| {
-            let rest = self.uri.get(base.len()..)?;
-            let fits = self.uri[..base.len()].eq_ignore_ascii_case(base) && (rest.is_empty() || rest.starts_with('/'));
-            fits.then_some((alias, rest))
+            let rest = self.uri.strip_prefix(base)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((alias, rest))
         });
         match short {
             Some((alias, rest)) => write!(f, "{alias}{rest}")?,

@@ -124,7 +124,7 @@ impl WsMan {
                 Some((known, Property::Instance(_))) => {
                     return Err(
                         Error::new(ErrorKind::Configuration, format!("{known} of {resource} holds settings of its own"))
-                            .with_hint(format!("name them: {}/{known}", resource.uri)),
+                            .with_hint(format!("name them: {}", Resource::new(format!("{}/{known}", resource.uri)))),
                     );
                 }
                 None if matches!(value.0, Content::Open(_)) => return Err(unknown_property(resource, name, &instance)),
