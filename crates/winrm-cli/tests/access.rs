@@ -31,14 +31,18 @@ struct Told {
     err: String,
 }
 
-/// Runs `winrm access` with these words in front of the target.
+/// Runs `winrm access` as the administrator, with these words in front of the target.
 fn access(url: &str, password: &Path, words: &[&str]) -> Told {
+    told(&["access", words[0]], password, USER, &[&words[1..], &[url]].concat())
+}
+
+/// Runs a verb as this user.
+fn told(verb: &[&str], password: &Path, user: &str, words: &[&str]) -> Told {
     let output = Command::new(env!("CARGO_BIN_EXE_winrm"))
-        .arg("access")
-        .args(words)
-        .args(["--transport", "plaintext", "--user", USER, "--connection-password-file"])
+        .args(verb)
+        .args(["--transport", "plaintext", "--user", user, "--connection-password-file"])
         .arg(password)
-        .arg(url)
+        .args(words)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -266,19 +270,7 @@ impl Scene {
 
     /// Runs a command as bob.
     fn bob(&self) -> Told {
-        let output = Command::new(env!("CARGO_BIN_EXE_winrm"))
-            .args(["run", "--transport", "plaintext", "--user", "bob", "--connection-password-file"])
-            .arg(self.folder.join("password"))
-            .args([&self.url, "--", "echo", "let in"])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Told {
-            code: output.status.code(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        told(&["run"], &self.folder.join("password"), "bob", &[&self.url, "--", "echo", "let in"])
     }
 
     fn namespace(&self) -> String {
@@ -395,23 +387,14 @@ fn accounts_are_found_by_name_or_identifier() {
         );
     }
     // Who isn't an administrator changes nothing.
-    let output = Command::new(env!("CARGO_BIN_EXE_winrm"))
-        .args([
-            "access",
-            "grant",
-            "Everyone",
-            "--transport",
-            "plaintext",
-            "--user",
-            "bob",
-            "--connection-password-file",
-        ])
-        .arg(scene.folder.join("password"))
-        .arg(&scene.url)
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("administrators"), "{output:?}");
+    let refused = told(
+        &["access", "grant"],
+        &scene.folder.join("password"),
+        "bob",
+        &["Everyone", &scene.url],
+    );
+    assert_eq!(refused.code, Some(4));
+    assert!(refused.err.contains("administrators"), "{}", refused.err);
 }
 
 #[test]

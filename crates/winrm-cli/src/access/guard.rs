@@ -16,6 +16,8 @@ pub(crate) struct Guard {
     pub(crate) descriptor: SecurityDescriptor,
     /// As the host has it; none where it isn't kept as text.
     pub(crate) text: Option<String>,
+    /// Who sets it, if that isn't the host's own configuration: a group policy.
+    pub(crate) set_by: Option<String>,
 }
 
 /// Where a descriptor is kept.
@@ -172,7 +174,12 @@ fn from_service(instance: &Instance) -> Result<Guard, Failure> {
     let text = instance
         .text(ROOT_SDDL)
         .ok_or_else(|| Failure::new(Status::Failed, "the host's configuration has no RootSDDL"))?;
-    guard(Place::Service, text)
+    let mut guard = guard(Place::Service, text)?;
+    guard.set_by = match instance.source_of(ROOT_SDDL) {
+        Some(source) if source.eq_ignore_ascii_case("GPO") => Some("a group policy".to_owned()),
+        source => source.filter(|source| !source.is_empty()).map(str::to_owned),
+    };
+    Ok(guard)
 }
 
 /// A descriptor that the host has as text.
@@ -182,6 +189,7 @@ fn guard(place: Place, text: &str) -> Result<Guard, Failure> {
             place,
             descriptor,
             text: Some(text.trim().to_owned()),
+            set_by: None,
         }),
         Err(error) => Err(unreadable(&place, text.trim(), error)),
     }
@@ -263,6 +271,7 @@ async fn namespace(client: &Client, name: &str) -> Result<Guard, Failure> {
         place: Place::Namespace(name.to_owned()),
         descriptor,
         text: None,
+        set_by: None,
     })
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use winrm::sddl::{AccessMask, ChangeError, SecurityDescriptor, Trustee};
 use winrm::{Client, Resource};
 
-use crate::args::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, AccessWhom, Format, Guarded, Rights};
+use crate::args::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, Format, Guarded, Rights};
 use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer;
@@ -21,8 +21,8 @@ use guard::{Guard, Place};
 pub(crate) async fn run(arguments: AccessArguments) -> Result<ExitCode, Failure> {
     match arguments.verb {
         AccessVerb::Show(arguments) => show(*arguments).await,
-        AccessVerb::Grant(arguments) => change(&arguments.change, &arguments.whom, &arguments.rights, Verb::Grant).await,
-        AccessVerb::Revoke(arguments) => change(&arguments.change, &arguments.whom, &arguments.rights, Verb::Revoke).await,
+        AccessVerb::Grant(arguments) => change(&arguments.change, &arguments.rights, Verb::Grant).await,
+        AccessVerb::Revoke(arguments) => change(&arguments.change, &arguments.rights, Verb::Revoke).await,
     }
 }
 
@@ -75,10 +75,10 @@ async fn show_on(client: &Client, arguments: &AccessShowArguments) -> Result<Exi
             }
         }
     }
-    Ok(if troubles.is_empty() {
-        ExitCode::SUCCESS
-    } else {
+    Ok(if guards.is_empty() {
         Status::Failed.into()
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
@@ -95,15 +95,15 @@ enum Verb {
     Revoke,
 }
 
-async fn change(arguments: &AccessChange, whom: &AccessWhom, rights: &[Rights], verb: Verb) -> Result<ExitCode, Failure> {
+async fn change(arguments: &AccessChange, rights: &[Rights], verb: Verb) -> Result<ExitCode, Failure> {
     if arguments.on == Guarded::Endpoints(None) {
         return Err(
             Failure::configuration("--on endpoints means all of PowerShell's endpoints, and one is changed at a time")
                 .hint("--on endpoint:NAME; winrm access show --on endpoints lists them"),
         );
     }
-    let connected = connection::client(&whom.target, &arguments.connection, true).await?;
-    let outcome = change_on(&connected.client, connected.user.as_deref(), arguments, whom, rights, verb).await;
+    let connected = connection::client(&arguments.target, &arguments.connection, true).await?;
+    let outcome = change_on(&connected.client, connected.user.as_deref(), arguments, rights, verb).await;
     connected.client.close().await;
     outcome
 }
@@ -112,7 +112,6 @@ async fn change_on(
     client: &Client,
     user: Option<&str>,
     arguments: &AccessChange,
-    whom: &AccessWhom,
     rights: &[Rights],
     verb: Verb,
 ) -> Result<ExitCode, Failure> {
@@ -122,7 +121,7 @@ async fn change_on(
         _ => return Err(Failure::new(Status::Failed, "the host has no such descriptor")),
     };
     let mut accounts = Accounts::ask(client, &[&guard.descriptor]).await;
-    let account = accounts.find(client, &whom.account).await?;
+    let account = accounts.find(client, &arguments.account).await?;
     if accounts.me.is_empty()
         && let Some(user) = user
         && let Ok(me) = accounts.find(client, user).await
@@ -141,6 +140,16 @@ async fn change_on(
         Verb::Revoke => after.revoke(&account.identities, mask, &mapping),
     }
     .map_err(|error| impossible(error, place, &account))?;
+    if let (true, Some(source)) = (changed, &guard.set_by) {
+        return Err(Failure::new(
+            Status::Failed,
+            format!(
+                "{} is set on the host by {source}, which wins over whatever is changed here",
+                place.name()
+            ),
+        )
+        .hint("change it where it is set; gpresult /h report.html on the host tells which policy that is"));
+    }
     if changed && !arguments.force {
         refuse_to_lock_out(&guard, &after, &accounts)?;
     }
@@ -190,6 +199,9 @@ async fn change_on(
         printer::line(&format!("before  {before_text}\nafter   {kept}"));
     }
     advise(place, verb, changed && !arguments.dry_run);
+    if (place, verb) == (&Place::Service, Verb::Grant) && remote_shells(client).await == Some(false) {
+        printer::warning("nobody gets a shell on this host: AllowRemoteShellAccess of winrm/config/winrs is false");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -66,8 +66,6 @@ pub(crate) struct AccessGrantArguments {
     /// The rights [default: read,execute; on an endpoint: execute]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS")]
     pub(crate) rights: Vec<Rights>,
-    #[command(flatten)]
-    pub(crate) whom: AccessWhom,
 }
 
 /// Take away what an account was granted
@@ -88,8 +86,6 @@ pub(crate) struct AccessRevokeArguments {
     /// Only these rights [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS")]
     pub(crate) rights: Vec<Rights>,
-    #[command(flatten)]
-    pub(crate) whom: AccessWhom,
 }
 
 /// What both changes have.
@@ -109,10 +105,6 @@ pub(crate) struct AccessChange {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AccessWhom {
     /// The account: DOMAIN\NAME, NAME, NAME@DOMAIN, or an identifier (S-1-5-…)
     #[arg(value_name = "ACCOUNT")]
     pub(crate) account: String,

@@ -22,7 +22,7 @@ mod setup;
 mod tls;
 mod wsman;
 
-pub(crate) use access::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, AccessWhom, Guarded, Rights};
+pub(crate) use access::{AccessArguments, AccessChange, AccessShowArguments, AccessVerb, Guarded, Rights};
 pub(crate) use becoming::BecomeArguments;
 pub(crate) use cert::{
     CertArguments, CertConvertArguments, CertInstallArguments, CertListArguments, CertNewArguments, CertPurpose, CertRemoveArguments,

@@ -314,6 +314,20 @@ proptest! {
     }
 
     #[test]
+    fn bytes_with_mistakes_are_refused_or_read_back(text in descriptor(), mistakes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4)) {
+        let domain: Sid = "S-1-5-21-1-2-3".parse().unwrap();
+        let mut bytes = text.parse::<SecurityDescriptor>().unwrap().to_bytes(|alias| alias.sid_in(&domain)).unwrap();
+        for (place, byte) in mistakes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Ok(descriptor) = SecurityDescriptor::from_bytes(&bytes) {
+            let written = descriptor.to_bytes(|_| None).unwrap();
+            prop_assert_eq!(SecurityDescriptor::from_bytes(&written), Ok(descriptor));
+        }
+    }
+
+    #[test]
     fn what_was_granted_is_allowed_and_what_was_revoked_is_not(text in descriptor(), mask in 1u32..16) {
         let (account, mask) = (who(&[OPERATOR]), AccessMask(mask << 28));
         let before: SecurityDescriptor = text.parse().unwrap();
