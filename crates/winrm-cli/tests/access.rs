@@ -22,7 +22,7 @@ use support::service::{self, Service, USER};
 use tokio::runtime::Runtime;
 use windows_standin::WindowsStandin;
 use winrm_proto::sddl::SecurityDescriptor;
-use winrm_server::{CimCaller, CimClass, CimError, Credentials, Instance, Server, ServerBuilder};
+use winrm_server::{CimCaller, CimClass, CimError, CommandLine, Credentials, Host, HostError, Instance, Process, Server, ShellContext};
 
 #[derive(Debug)]
 struct Told {
@@ -79,6 +79,16 @@ fn the_descriptor_of_an_endpoint_is_shown_and_changed() {
         ),
         "{}",
         shown.out
+    );
+    let plugins = access(&["show", "--on", "plugins"]);
+    assert!(
+        plugins.out.starts_with(
+            "the plug-in WMI Provider: http://schemas.microsoft.com/wbem/wsman/1/wmi\n  \
+             allow  BUILTIN\\Administrators (S-1-5-32-544): full\n"
+        ),
+        "{}{}",
+        plugins.out,
+        plugins.err
     );
     let before = "O:NSG:BAD:P(A;;GA;;;BA)(A;;GA;;;RM)S:P(AU;FA;GA;;;WD)(AU;SA;GXGW;;;WD)";
     let after = "O:NSG:BAD:P(A;;GA;;;BA)(A;;GA;;;RM)(A;;GX;;;S-1-5-21-1-2-3-1104)S:P(AU;FA;GA;;;WD)(AU;SA;GXGW;;;WD)";
@@ -159,6 +169,19 @@ fn the_descriptor_of_an_endpoint_is_shown_and_changed() {
     );
 }
 
+#[test]
+fn the_provider_is_another_way_to_the_service_s_descriptor() {
+    let folder = service::folder("access-provider");
+    let Some(windows) = WindowsStandin::new("access, provider", &folder) else {
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/access/root.ps1");
+    let ran = windows.run(&[(&script, "-Sddl 'D:P(A;;GA;;;BA)'")]);
+    assert_eq!(ran[0].error, None);
+    assert_eq!(ran[0].records, [Value::from("D:P(A;;GA;;;BA)")]);
+    assert_eq!(ran[0].host["wsman"]["Service\\RootSDDL"], "D:P(A;;GA;;;BA)");
+}
+
 /// A group of the test's domain.
 struct Groups;
 
@@ -218,6 +241,18 @@ impl CimClass for Security {
     }
 }
 
+/// A machine without PowerShell, which is slow to start: what it would say is asked of WMI then.
+struct Plain;
+
+impl Host for Plain {
+    async fn start(&self, _: &ShellContext, command: CommandLine) -> Result<Process, HostError> {
+        match command.joined().split_once(' ') {
+            Some(("echo", words)) => Ok(Process::finished(format!("{words}\r\n"), "", 0)),
+            _ => Err(HostError::NotFound),
+        }
+    }
+}
+
 /// A service with an administrator, alice, and an operator, bob, who may do nothing yet.
 struct Scene {
     url: String,
@@ -230,10 +265,6 @@ const NAMESPACE: &str = "O:BAG:BAD:(A;CI;CCDCLCSWRPWPRCWD;;;BA)(A;CI;CCDCRP;;;NS
 
 impl Scene {
     fn new(test: &str) -> Self {
-        Self::with(test, |builder| builder)
-    }
-
-    fn with(test: &str, change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let folder = service::folder(test);
         let namespace = NAMESPACE.parse::<SecurityDescriptor>().unwrap().to_bytes(|_| None).unwrap();
         let namespace = Arc::new(Mutex::new(namespace));
@@ -244,9 +275,10 @@ impl Scene {
             .user(Credentials::parse("bob", service::PASSWORD).unwrap())
             .operator("bob")
             .allow_unencrypted(true)
+            .host(Plain)
             .class(Groups)
             .class(Security(Arc::clone(&namespace)));
-        let server = runtime.block_on(change(builder).bind()).unwrap();
+        let server = runtime.block_on(builder.bind()).unwrap();
         let url = server.urls().remove(0);
         runtime.spawn(server.serve(std::future::pending()));
         service::password_file(&folder);
@@ -270,7 +302,12 @@ impl Scene {
 
     /// Runs a command as bob.
     fn bob(&self) -> Told {
-        told(&["run"], &self.folder.join("password"), "bob", &[&self.url, "--", "echo", "let in"])
+        told(
+            &["run"],
+            &self.folder.join("password"),
+            "bob",
+            &[&self.url, "--", "echo", "welcome"],
+        )
     }
 
     fn namespace(&self) -> String {
@@ -299,7 +336,7 @@ fn an_operator_is_let_in_and_shut_out_again() {
     assert_eq!(granted.code, Some(0), "{}", granted.err);
     assert!(granted.out.contains(": read, execute\n"), "{}", granted.out);
     let let_in = scene.bob();
-    assert_eq!((let_in.code, let_in.out.trim_end()), (Some(0), "let in"), "{}", let_in.err);
+    assert_eq!((let_in.code, let_in.out.trim_end()), (Some(0), "welcome"), "{}", let_in.err);
     // The other entries are what they were.
     let after = scene.root();
     let place = after.find("(A;;GRGX;;;S-1-5-21-").unwrap();
@@ -360,6 +397,17 @@ fn nobody_locks_themselves_out_by_accident() {
     assert!(refused.err.contains("away from the account that asks"), "{}", refused.err);
     assert_eq!(scene.access(&["revoke", USER, "--force"]).code, Some(0));
     assert_eq!(scene.root(), before);
+    // Where nobody gets a shell, a grant that is about shells says so.
+    let password = scene.folder.join("password");
+    let set = told(
+        &["wsman", "set"],
+        &password,
+        USER,
+        &["winrm/config/winrs", "AllowRemoteShellAccess=false", &scene.url],
+    );
+    assert_eq!(set.code, Some(0), "{}", set.err);
+    let granted = scene.access(&["grant", "Users", "--dry-run"]);
+    assert!(granted.err.contains("nobody gets a shell on this host"), "{}", granted.err);
 }
 
 #[test]

@@ -38,3 +38,26 @@ function Set-PSSessionConfiguration {
     $found[0]['sddl'] = $SecurityDescriptorSddl
     Write-State $state
 }
+
+# WSMan:\localhost\Plugin, as the provider's page draws it: a plug-in's Resources, each with ResourceUri and Security, each of those with
+# Sddl.
+function Find-Plugin($State, $Path) {
+    $found = @($State['plugins'])
+    $parts = @($Path -replace '^WSMan:\\localhost\\Plugin\\?', '' -split '\\' | Where-Object { $_ })
+    foreach ($part in $parts) {
+        $named = @($found | Where-Object { $_['name'] -eq $part })
+        if ($named) { $found = @($named[0]['children']) } else { return , @() }
+    }
+    , $found
+}
+
+function Get-PluginChildren($State, $Path) {
+    foreach ($child in (Find-Plugin $State $Path)) { if ($null -ne $child) { [pscustomobject] @{ Name = $child['name'] } } }
+}
+
+function Get-PluginItem($Cmdlet, $State, $Path) {
+    $name = $Path -replace '^.*\\', ''
+    $found = @((Find-Plugin $State ($Path -replace '\\[^\\]*$', '')) | Where-Object { $_['name'] -eq $name })
+    if (-not $found) { Fail-Missing $Cmdlet $Path; return }
+    [pscustomobject] @{ Name = $name; Value = $found[0]['value'] }
+}

@@ -58,6 +58,7 @@ function Get-WSManItem($Cmdlet, $Path) {
     if (-not (Test-Running $Cmdlet $state)) { return }
     $setting = $Path -replace '^WSMan:\\localhost\\?', ''
     if ($setting -eq 'ClientCertificate' -or $setting -eq 'Listener') { return [pscustomobject] @{ Name = $setting } }
+    if ($setting -like 'Plugin\*') { return Get-PluginItem $Cmdlet $state $Path }
     $key = Find-Key $state['wsman'] $setting
     if ($null -eq $key) { Fail-Missing $Cmdlet $Path; return }
     $policy = Get-PolicyValue $state $key
@@ -95,6 +96,7 @@ function Set-WSManItem($Cmdlet, $Path, $Value) {
 function Get-WSManChildren($Cmdlet, $Path) {
     $state = Read-State
     if (-not (Test-Running $Cmdlet $state)) { return }
+    if ($Path -like 'WSMan:\localhost\Plugin*') { return Get-PluginChildren $state $Path }
     if ($Path -ne 'WSMan:\localhost\ClientCertificate') { throw "the stand-in's Get-ChildItem knows no $Path" }
     foreach ($mapping in $state['mappings']) {
         [pscustomobject] @{

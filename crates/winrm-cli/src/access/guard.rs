@@ -1,13 +1,14 @@
 //! Where security descriptors are kept on a host: how each is read and written, and what its rights mean.
 
 use winrm::sddl::{AccessMask, GenericMapping, SddlError, SecurityDescriptor, wmi};
-use winrm::{Client, ErrorKind, Instance, Resource};
+use winrm::{Client, ErrorKind, Instance, PowerShell, Resource};
 
 use crate::args::{Guarded, Rights};
 use crate::failure::{Failure, Status};
 use crate::printer;
 
 const ENDPOINTS: &str = include_str!("endpoints.ps1");
+const PLUGINS: &str = include_str!("plugins.ps1");
 const ROOT: &str = include_str!("root.ps1");
 
 /// A descriptor, and where it is.
@@ -25,6 +26,8 @@ pub(crate) struct Guard {
 pub(crate) enum Place {
     Service,
     Endpoint(String),
+    /// A plug-in's resource: its name, and the resource's URI.
+    Plugin(String, String),
     Namespace(String),
 }
 
@@ -34,6 +37,7 @@ impl Place {
         match self {
             Self::Service => "service".to_owned(),
             Self::Endpoint(name) => format!("endpoint:{name}"),
+            Self::Plugin(name, _) => format!("plugin:{name}"),
             Self::Namespace(name) => format!("wmi:{name}"),
         }
     }
@@ -43,13 +47,14 @@ impl Place {
         match self {
             Self::Service => "the service, RootSDDL: commands and scripts (winrm run, winrm ps), configuration".to_owned(),
             Self::Endpoint(name) => format!("PowerShell's endpoint {name} (Enter-PSSession, PSRP)"),
+            Self::Plugin(name, uri) => format!("the plug-in {name}: {uri}"),
             Self::Namespace(name) => format!("WMI's namespace {name}"),
         }
     }
 
     pub(crate) const fn mapping(&self) -> GenericMapping {
         match self {
-            Self::Service | Self::Endpoint(_) => GenericMapping::WINRM,
+            Self::Service | Self::Endpoint(_) | Self::Plugin(..) => GenericMapping::WINRM,
             Self::Namespace(_) => GenericMapping::WMI,
         }
     }
@@ -61,10 +66,10 @@ impl Place {
 
     fn right(&self, right: Rights) -> AccessMask {
         match (self, right) {
-            (Self::Service | Self::Endpoint(_), Rights::Read) => AccessMask::GENERIC_READ,
-            (Self::Service | Self::Endpoint(_), Rights::Write) => AccessMask::GENERIC_WRITE,
-            (Self::Service | Self::Endpoint(_), Rights::Execute) => AccessMask::GENERIC_EXECUTE,
-            (Self::Service | Self::Endpoint(_), Rights::Full) => AccessMask::GENERIC_ALL,
+            (Self::Service | Self::Endpoint(_) | Self::Plugin(..), Rights::Read) => AccessMask::GENERIC_READ,
+            (Self::Service | Self::Endpoint(_) | Self::Plugin(..), Rights::Write) => AccessMask::GENERIC_WRITE,
+            (Self::Service | Self::Endpoint(_) | Self::Plugin(..), Rights::Execute) => AccessMask::GENERIC_EXECUTE,
+            (Self::Service | Self::Endpoint(_) | Self::Plugin(..), Rights::Full) => AccessMask::GENERIC_ALL,
             // Who comes by WinRM comes over the network, and needs to be enabled for anything at all.
             (Self::Namespace(_), Rights::Read) => wmi::ENABLE | wmi::REMOTE_ENABLE,
             (Self::Namespace(_), Rights::Execute) => wmi::ENABLE | wmi::REMOTE_ENABLE | wmi::EXECUTE_METHODS,
@@ -77,14 +82,14 @@ impl Place {
     pub(crate) const fn usual(&self) -> &'static [Rights] {
         match self {
             Self::Endpoint(_) => &[Rights::Execute],
-            Self::Service | Self::Namespace(_) => &[Rights::Read, Rights::Execute],
+            Self::Service | Self::Plugin(..) | Self::Namespace(_) => &[Rights::Read, Rights::Execute],
         }
     }
 
     /// Rights as people read them.
     pub(crate) fn words(&self, mask: AccessMask) -> Vec<String> {
         let names: &[(AccessMask, &str)] = match self {
-            Self::Service | Self::Endpoint(_) => &[
+            Self::Service | Self::Endpoint(_) | Self::Plugin(..) => &[
                 (AccessMask::GENERIC_ALL, "full"),
                 (AccessMask::GENERIC_READ, "read"),
                 (AccessMask::GENERIC_WRITE, "write"),
@@ -123,6 +128,7 @@ impl Guard {
         match on {
             Guarded::Service => Ok(vec![service(client).await?]),
             Guarded::Namespace(name) => Ok(vec![namespace(client, name).await?]),
+            Guarded::Plugins => plugins(client).await,
             Guarded::Endpoints(name) => {
                 let all = endpoints(client, None).await?;
                 let names: Vec<String> = all.iter().map(|guard| guard.place.name()).collect();
@@ -153,6 +159,9 @@ impl Guard {
                     .find(|guard| guard.is_endpoint(name))
                     .ok_or_else(|| Failure::new(Status::Failed, format!("the endpoint {name} is gone after the change")))
             }
+            Place::Plugin(..) => Err(Failure::configuration(
+                "the descriptors of plug-ins are shown, and not changed from here",
+            )),
             Place::Namespace(name) => write_namespace(client, name, descriptor).await,
         }
     }
@@ -230,21 +239,36 @@ async fn endpoints(client: &Client, set: Option<(&str, &SecurityDescriptor)>) ->
     if let Some((name, descriptor)) = set {
         script.param("Name", name).param("Sddl", descriptor.to_string());
     }
-    let output = script.output().await?;
-    if output.exit_code != Some(0) {
-        let said = output.errors().lines().next().map_or_else(String::new, |line| format!(": {line}"));
-        return Err(Failure::new(
-            Status::Failed,
-            format!(
-                "PowerShell's endpoints can't be {}{said}",
-                if set.is_some() { "changed" } else { "read" }
-            ),
-        )
-        .hint("that takes an administrator, and Windows PowerShell 3 or later"));
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = said(
+        &mut script,
+        &format!("PowerShell's endpoints can't be {}", if set.is_some() { "changed" } else { "read" }),
+    )
+    .await?;
     let fields = text.lines().filter_map(|line| line.split_once('\t'));
     fields.map(|(name, sddl)| guard(Place::Endpoint(name.to_owned()), sddl)).collect()
+}
+
+async fn plugins(client: &Client) -> Result<Vec<Guard>, Failure> {
+    let mut script = client.powershell(PLUGINS);
+    let text = said(script.progress(false), "the descriptors of plug-ins can't be read").await?;
+    let fields = text.lines().filter_map(|line| {
+        let (name, rest) = line.split_once('\t')?;
+        let (uri, sddl) = rest.split_once('\t')?;
+        Some((Place::Plugin(name.to_owned(), uri.to_owned()), sddl))
+    });
+    fields.map(|(place, sddl)| guard(place, sddl)).collect()
+}
+
+/// What a script says; or what can't be done, and PowerShell's first line about it.
+async fn said(script: &mut PowerShell, complaint: &str) -> Result<String, Failure> {
+    let output = script.output().await?;
+    if output.exit_code != Some(0) {
+        let errors = output.errors();
+        let why = errors.lines().next().map_or_else(String::new, |line| format!(": {line}"));
+        return Err(Failure::new(Status::Failed, format!("{complaint}{why}"))
+            .hint("that takes an administrator, and Windows PowerShell 3 or later"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn security_of(namespace: &str) -> Result<Resource, Failure> {
@@ -299,5 +323,31 @@ fn succeeded(output: &Instance, namespace: &str, method: &str) -> Result<(), Fai
             Status::Failed,
             format!("WMI has refused {method} on {namespace} with 0x{code:08X}"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_sets_the_descriptor_is_noticed() {
+        let mut instance =
+            Instance::new("http://schemas.microsoft.com/wbem/wsman/1/config/service", "Service").with(ROOT_SDDL, "D:(A;;GA;;;BA)");
+        assert_eq!(from_service(&instance).unwrap().set_by, None);
+        instance.sources.push((ROOT_SDDL.to_owned(), "GPO".to_owned()));
+        assert_eq!(from_service(&instance).unwrap().set_by.as_deref(), Some("a group policy"));
+    }
+
+    #[test]
+    fn rights_are_words_and_words_are_rights() {
+        let namespace = Place::Namespace("root/cimv2".to_owned());
+        assert_eq!(namespace.mask(&[Rights::Full]), AccessMask(0x0006_003f));
+        assert_eq!(
+            namespace.words(AccessMask(0x0010_0021)),
+            ["enable account", "remote enable", "0x100000"]
+        );
+        assert_eq!(Place::Service.mask(Place::Service.usual()), AccessMask(0xa000_0000));
+        assert_eq!(Place::Service.words(AccessMask(0xa000_0000)), ["read", "execute"]);
     }
 }

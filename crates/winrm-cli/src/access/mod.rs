@@ -37,6 +37,7 @@ async fn show_on(client: &Client, arguments: &AccessShowArguments) -> Result<Exi
     let all = [
         Guarded::Service,
         Guarded::Endpoints(None),
+        Guarded::Plugins,
         Guarded::Namespace("root/cimv2".to_owned()),
     ];
     let asked = if arguments.on.is_empty() { &all[..] } else { &arguments.on[..] };
@@ -96,6 +97,12 @@ enum Verb {
 }
 
 async fn change(arguments: &AccessChange, rights: &[Rights], verb: Verb) -> Result<ExitCode, Failure> {
+    if arguments.on == Guarded::Plugins {
+        return Err(
+            Failure::configuration("the descriptors of plug-ins are shown, and not changed from here")
+                .hint("membership in Remote Management Users lets an account pass WMI's plug-in"),
+        );
+    }
     if arguments.on == Guarded::Endpoints(None) {
         return Err(
             Failure::configuration("--on endpoints means all of PowerShell's endpoints, and one is changed at a time")

@@ -2,5 +2,5 @@
 param([string] $Sddl)
 $ErrorActionPreference = 'Stop'
 Set-StrictMode -Version Latest
-Set-Item -LiteralPath 'WSMan:\localhost\Service\RootSDDL' -Value $Sddl -Force
+Set-Item -Path 'WSMan:\localhost\Service\RootSDDL' -Value $Sddl -Force
 (Get-Item -LiteralPath 'WSMan:\localhost\Service\RootSDDL').Value

@@ -29,11 +29,11 @@ Examples:
   winrm access show --on service --format json web1
   winrm access show --on wmi:root/cimv2 --on endpoint:microsoft.powershell web1
 
-Without --on it shows the service, PowerShell's endpoints and WMI's root/cimv2, as far as the host lets it.")]
+Without --on it shows the service, PowerShell's endpoints, the plug-ins and WMI's root/cimv2, as far as the host lets it.")]
 pub(crate) struct AccessShowArguments {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
-    /// Whose descriptor: service, endpoints, endpoint:NAME or wmi:NAMESPACE; may be given several times
+    /// Whose descriptor: service, endpoints, endpoint:NAME, plugins or wmi:NAMESPACE; may be given several times
     #[arg(long = "on", value_name = "WHAT", value_parser = guarded)]
     pub(crate) on: Vec<Guarded>,
     /// How to print them
@@ -132,6 +132,8 @@ pub(crate) enum Guarded {
     Service,
     /// PowerShell's endpoints, or one.
     Endpoints(Option<String>),
+    /// WinRM's plug-ins, WMI's among them. Shown, and not changed.
+    Plugins,
     /// A namespace of WMI.
     Namespace(String),
 }
@@ -140,10 +142,11 @@ fn guarded(text: &str) -> Result<Guarded, String> {
     let (kind, name) = text.split_once(':').map_or((text, ""), |(kind, name)| (kind, name.trim()));
     match (kind.to_ascii_lowercase().as_str(), name) {
         ("service", "") => Ok(Guarded::Service),
+        ("plugins", "") => Ok(Guarded::Plugins),
         ("endpoints", "") => Ok(Guarded::Endpoints(None)),
         ("endpoint", name) if !name.is_empty() => Ok(Guarded::Endpoints(Some(name.to_owned()))),
         ("wmi", name) if is_namespace(&name.replace('\\', "/")) => Ok(Guarded::Namespace(name.replace('\\', "/"))),
-        _ => Err("it is none of service, endpoints, endpoint:NAME, wmi:NAMESPACE (wmi:root/cimv2)".to_owned()),
+        _ => Err("it is none of service, endpoints, endpoint:NAME, plugins, wmi:NAMESPACE (wmi:root/cimv2)".to_owned()),
     }
 }
 
