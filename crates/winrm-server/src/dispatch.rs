@@ -210,6 +210,7 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
         deadline,
     } = call;
     let shells = &service.shells;
+    let largest = largest(service, &asked);
     let resource = asked.resource_uri.as_deref().unwrap_or_default();
     let of_shell = matches!(
         request,
@@ -224,11 +225,13 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
         Request::Identify => identity(&kernel_version()).write(),
         Request::Get(get) => {
             let _operation = shells.operation(&caller.user)?;
-            resources::get(service, caller, &get).await?.write_to_get(header)
+            let response = within(deadline, resources::get(service, caller, &get)).await?;
+            fitting(response.write_to_get(header), largest, faults::answer_too_large)?
         }
         Request::Put(put) => {
             let _operation = shells.operation(&caller.user)?;
-            resources::put(service, caller, &put).await?.write_to_put(header)
+            let response = resources::put(service, caller, &put).await?;
+            fitting(response.write_to_put(header), largest, faults::success_too_large)?
         }
         Request::CreateInstance(create) => {
             let _operation = shells.operation(&caller.user)?;
@@ -240,22 +243,26 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
         }
         Request::DeleteInstance(delete) => {
             let _operation = shells.operation(&caller.user)?;
-            resources::delete(service, caller, &delete)?;
+            resources::delete(service, caller, &delete).await?;
             DeleteResponse.write(header)
         }
         Request::Enumerate(enumerate) => {
-            let page = resources::enumerate(service, caller, &enumerate, largest(service, &asked)).await?;
+            let page = within(deadline, resources::enumerate(service, caller, &enumerate, largest)).await?;
             page.write_to_enumerate(header)
         }
-        Request::Pull(pull) => resources::pull(service, caller, &pull, largest(service, &asked))?.write_to_pull(header),
+        Request::Pull(pull) => resources::pull(service, caller, &pull, largest)?.write_to_pull(header),
         Request::Release(release) => {
             resources::release(service, caller, &release)?;
             ReleaseResponse.write(header)
         }
         Request::Invoke(invoke) => {
             let _operation = shells.operation(&caller.user)?;
-            let output = resources::invoke(service, caller, &invoke).await?;
-            InvokeResponse { output }.write(header, &asked.action)
+            let output = within(deadline, resources::invoke(service, caller, &invoke)).await?;
+            fitting(
+                InvokeResponse { output }.write(header, &asked.action),
+                largest,
+                faults::success_too_large,
+            )?
         }
         Request::Create(create) => {
             if !service.configuration.current().allow_remote_shell_access {
@@ -287,6 +294,20 @@ async fn carry_out(service: &Service, caller: &Caller, call: Call, header: &Resp
         }
         _ => return Err(faults::unknown_action()),
     })
+}
+
+/// What a class or the machine says, if it says it before the operation timeout is over.
+async fn within<T>(deadline: Instant, answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let answer = tokio::time::timeout_at(deadline, answer).await;
+    answer.unwrap_or_else(|_| Err(faults::timed_out()))
+}
+
+/// An answer, unless it is larger than the client takes or the service sends.
+fn fitting(written: Written, largest: usize, otherwise: fn() -> Refusal) -> Result<Written, Refusal> {
+    match written {
+        Ok(envelope) if envelope.len() > largest => Err(otherwise()),
+        written => Ok(written),
+    }
 }
 
 fn describe(shell: &Shell, asked: &Header) -> CreateResponse {

@@ -305,6 +305,17 @@ pub(crate) fn answer_too_large() -> Refusal {
     )
 }
 
+/// The same of a request that has changed something.
+pub(crate) fn success_too_large() -> Refusal {
+    detailed(
+        "UnreportableSuccess",
+        Receiver,
+        "EncodingLimit",
+        0x8033_804D,
+        "The operation succeeded and cannot be reversed but the result is too large to send. ",
+    )
+}
+
 /// A part of a resource was asked for that it doesn't have.
 pub(crate) fn fragment_path() -> Refusal {
     detailed(

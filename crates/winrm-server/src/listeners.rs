@@ -15,6 +15,8 @@ use crate::tls::Identity;
 /// The listeners as they are configured, open or not.
 pub(crate) struct Listeners {
     configured: Mutex<Vec<Configured>>,
+    /// Held while one is made or changed: opening takes its time, and meanwhile nobody else may decide by what there was before.
+    changing: tokio::sync::Mutex<()>,
     /// To whoever runs them.
     opened: mpsc::UnboundedSender<Opened>,
     last: AtomicU32,
@@ -47,6 +49,11 @@ pub(crate) enum ListenAddress {
 }
 
 impl ListenAddress {
+    /// Whether only this machine can reach it.
+    pub(crate) fn is_loopback(self) -> bool {
+        matches!(self, Self::Ip(address) if address.to_canonical().is_loopback())
+    }
+
     /// That of a socket.
     pub(crate) fn of(address: std::net::IpAddr) -> Self {
         if address.is_unspecified() { Self::Any } else { Self::Ip(address) }
@@ -104,12 +111,18 @@ impl Listeners {
         let (opened, receiver) = mpsc::unbounded_channel();
         let listeners = Self {
             configured: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
             opened,
             last: AtomicU32::new(0),
             identities,
             clients,
         };
         (listeners, receiver)
+    }
+
+    /// Waits until nobody else makes or changes a listener.
+    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// All listeners, in the order in which they came.

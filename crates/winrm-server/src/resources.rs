@@ -94,11 +94,11 @@ pub(crate) async fn create(service: &Service, caller: &Caller, create: &Create) 
     }
 }
 
-pub(crate) fn delete(service: &Service, caller: &Caller, delete: &Delete) -> Result<(), Refusal> {
+pub(crate) async fn delete(service: &Service, caller: &Caller, delete: &Delete) -> Result<(), Refusal> {
     let target = Target::of(&delete.resource)?;
     target.check(service, caller)?;
     match target {
-        Target::Configuration(part) => part.delete(service, caller, &delete.resource),
+        Target::Configuration(part) => part.delete(service, caller, &delete.resource).await,
         Target::Class(_) => Err(faults::not_capable()),
         Target::Shells => Err(faults::unknown_action()),
     }

@@ -436,6 +436,19 @@ impl CimClass for Whale {
     async fn instances(&self, _caller: &CimCaller) -> Result<Vec<Instance>, CimError> {
         Ok(vec![Instance::default().with("Blubber", "x".repeat(20_000))])
     }
+
+    async fn invoke(
+        &self,
+        _caller: &CimCaller,
+        _instance: Option<&Instance>,
+        method: &str,
+        _input: &Instance,
+    ) -> Result<Instance, CimError> {
+        match method {
+            "Sing" => Ok(Instance::default().with("Song", "u".repeat(20_000))),
+            _ => std::future::pending().await,
+        }
+    }
 }
 
 #[tokio::test]
@@ -454,6 +467,21 @@ async fn an_instance_that_fits_into_no_envelope_waits_for_a_larger_one() {
         .fault(0x8033_8048, "w:EncodingLimit");
     let page = pull(&mut wire, &uri, "", &context, "").await;
     assert_eq!(page.text("p:Blubber").len(), 20_000);
+    let got = wire.post(&envelope_for(&uri, GET, small, "")).await;
+    got.fault(0x8033_8048, "w:EncodingLimit");
+    assert_eq!(wire.post(&envelope_for(&uri, GET, "", "")).await.status, 200);
+    let called = wire.post(&envelope_for(&uri, &format!("{uri}/Sing"), small, "")).await;
+    called.fault(0x8033_804D, "w:EncodingLimit");
+}
+
+#[tokio::test]
+async fn a_class_that_takes_too_long_is_a_timeout() {
+    let service = start(builder().class(Whale)).await;
+    let mut wire = service.connect().await;
+    let uri = class("Test_Whale");
+    let short = "<w:OperationTimeout>PT0.1S</w:OperationTimeout>";
+    let called = wire.post(&envelope_for(&uri, &format!("{uri}/Sleep"), short, "")).await;
+    called.fault(0x8033_8029, "w:TimedOut");
 }
 
 #[tokio::test]

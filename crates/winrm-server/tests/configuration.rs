@@ -486,6 +486,24 @@ async fn wrong_listeners_and_ones_own_are_refused() {
 }
 
 #[tokio::test]
+async fn of_the_same_listeners_at_once_one_is_made() {
+    let (service, mut own) = service().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut wire = service.connect().await;
+        tasks.spawn(async move {
+            let body = with_listener(&format!("<p:Port>{}</p:Port>", free_port()));
+            let keys = listener("IP:127.0.0.4", "HTTP");
+            wire.post(&envelope_for(&uri("listener"), CREATE, &keys, &body)).await.status
+        });
+    }
+    let mut statuses = tasks.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 500, 500, 500, 500, 500, 500, 500]);
+    assert_eq!(listeners(&mut own).await.matches("IP:127.0.0.4</cfg:Address>").count(), 1);
+}
+
+#[tokio::test]
 async fn an_https_listener_takes_the_certificate_that_is_named() {
     let (first, second) = (Identity::self_signed().unwrap(), Identity::self_signed().unwrap());
     let service = start(builder().tls_identity(first).tls_identity(second)).await;

@@ -53,15 +53,20 @@ pub(crate) async fn create(service: &Service, resource: &Resource, instance: &In
         settings.certificate_thumbprint = identity.thumbprint();
     }
     check(service, &settings)?;
+    let _changing = service.listeners.changing().await;
     if service.listeners.all().iter().any(|other| is_same(&other.settings, address, tls)) {
         return Err(faults::already_exists());
     }
     service.listeners.create(settings.clone()).await.map_err(|error| refused(&error))?;
+    if !settings.address.is_loopback() {
+        tracing::warn!(address = %settings.address, port = settings.port, "this listener can be reached from other machines");
+    }
     Ok(reference(&settings))
 }
 
 pub(crate) async fn put(service: &Service, caller: &Caller, resource: &Resource, instance: &Instance) -> Result<Instance, Refusal> {
     check_name(instance)?;
+    let _changing = service.listeners.changing().await;
     let before = find(service, resource)?;
     let mut settings = before.settings.clone();
     apply(&mut settings, instance)?;
@@ -73,7 +78,8 @@ pub(crate) async fn put(service: &Service, caller: &Caller, resource: &Resource,
     get(service, resource)
 }
 
-pub(crate) fn delete(service: &Service, caller: &Caller, resource: &Resource) -> Result<(), Refusal> {
+pub(crate) async fn delete(service: &Service, caller: &Caller, resource: &Resource) -> Result<(), Refusal> {
+    let _changing = service.listeners.changing().await;
     let listener = find(service, resource)?;
     let removed = service.listeners.remove(listener.id, caller.listener);
     removed.map_err(|error| refused(&error))

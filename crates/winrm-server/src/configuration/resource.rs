@@ -143,9 +143,9 @@ impl Part {
         Ok(created)
     }
 
-    pub(crate) fn delete(&self, service: &Service, caller: &Caller, resource: &Resource) -> Result<(), Refusal> {
+    pub(crate) async fn delete(&self, service: &Service, caller: &Caller, resource: &Resource) -> Result<(), Refusal> {
         match self {
-            Self::Listener => listener::delete(service, caller, resource)?,
+            Self::Listener => listener::delete(service, caller, resource).await?,
             Self::CertificateMapping => service.configuration.change(|configuration| {
                 let found = find_mapping(configuration, resource)?;
                 configuration.certificate_mappings.remove(found);
