@@ -122,6 +122,17 @@ def invoke(method, name, keys=None, **parameters):
     return {child.tag.rpartition("}")[2]: child.text for child in output}
 
 
+def invoke_bytes(method, uri, descriptor=()):
+    """Calls a method that takes or gives a security descriptor, each byte an element."""
+    body = ET.Element(f"{{{uri}}}{method}_INPUT")
+    for byte in descriptor:
+        ET.SubElement(body, f"{{{uri}}}SD").text = str(byte)
+    answer = wsman.invoke(f"{uri}/{method}", uri, body)
+    output = answer.find("s:Body", namespaces=NAMESPACES)[0]
+    expect(output.find(f"{{{uri}}}ReturnValue").text, "0")
+    return bytes(int(one.text) for one in output.findall(f"{{{uri}}}SD"))
+
+
 def run(client, line):
     with WinRS(client) as shell:
         process = Process(shell, line)
@@ -353,6 +364,26 @@ def _():
     expect(fault(lambda: config("service", operator)), 5)
     put("service", RootSDDL=default)
     expect(fault(lambda: run(operator, "echo no")), 5)
+
+
+@cases.case("WMI has a gate of its own: the namespace's descriptor")
+def _():
+    default = config("service")["RootSDDL"]
+    put("service", RootSDDL="O:NSG:BAD:P(A;;GA;;;BA)(A;;GXGR;;;RM)")
+    operator = connect(user="operator")
+    system = f"{CIMV2}/Win32_OperatingSystem"
+    expect(fault(lambda: operator.get(system)), 0x80041003)
+    security = f"{CIMV2}/__SystemSecurity"
+    descriptor = invoke_bytes("GetSD", security)
+    # S-1-5-11 as bytes; in front of it stands the mask of its entry.
+    place = descriptor.rindex(bytes([1, 1, 0, 0, 0, 0, 0, 5, 11, 0, 0, 0]))
+    # What Authenticated Users may: to enable the account (1), to execute methods (2), over the network (0x20).
+    opened = descriptor[: place - 4] + bytes([0x23, 0, 0, 0]) + descriptor[place:]
+    invoke_bytes("SetSD", security, opened)
+    expect(operator.get(system)[0].tag, f"{{{system}}}Win32_OperatingSystem")
+    invoke_bytes("SetSD", security, descriptor)
+    expect(fault(lambda: operator.get(system)), 0x80041003)
+    put("service", RootSDDL=default)
 
 
 @cases.case("Negotiate and NTLM go with their switch")

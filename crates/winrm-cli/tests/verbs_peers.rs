@@ -86,7 +86,7 @@ async fn pypsrp() {
     command.args(["--issuer", &issuer, "--client"]).arg(made.path().join("alice"));
     let free_port = std::net::TcpListener::bind("127.0.0.3:0").unwrap().local_addr().unwrap().port();
     command.args(["--free-port", &free_port.to_string()]);
-    let mut least = 16;
+    let mut least = 17;
     if let Some(recordings) = peer::variable("pypsrp's recordings of configurations", "WINRM_TEST_RECORDINGS") {
         command.arg("--recordings").arg(recordings);
         least += 2;

@@ -9,7 +9,7 @@ use winrm_auth::certificate::Upn;
 use winrm_auth::kerberos::KerberosService;
 
 use crate::authentication::{Acceptors, AuthMethod};
-use crate::cim::{CimClass, Classes, OperatingSystem, Processes, SystemServices, UserAccounts};
+use crate::cim::{CimClass, Classes, Groups, NamespaceSecurity, OperatingSystem, Processes, SystemSecurity, SystemServices, UserAccounts};
 use crate::client_certificate::{ClientAuthorities, ClientCertificates};
 use crate::configuration::{
     CbtHardeningLevel, CertificateMapping, ClientSettings, Configuration, ConfigurationStore, DEFAULT_ROOT_SDDL, IpFilter, Ports,
@@ -188,7 +188,8 @@ impl ServerBuilder {
     }
 
     /// Adds a class for WS-Management's reads, lists and methods; one of the same name, also one of the service's own, is replaced. The
-    /// service's own are in `root/cimv2`: `Win32_OperatingSystem`, `Win32_Process`, `Win32_Service`, `Win32_UserAccount`.
+    /// service's own are in `root/cimv2`: `Win32_OperatingSystem`, `Win32_Process`, `Win32_Service`, `Win32_UserAccount`,
+    /// `Win32_Group`; and in each namespace `__SystemSecurity`, by which others than administrators are let in.
     pub fn class(mut self, class: impl CimClass) -> Self {
         self.classes.add(Arc::new(class));
         self
@@ -310,6 +311,11 @@ impl ServerBuilder {
         classes.add_missing(Arc::new(Processes::new(self.host.clone(), &machine)));
         classes.add_missing(Arc::new(SystemServices::new(&machine)));
         classes.add_missing(Arc::new(UserAccounts::new(&machine, users.clone(), identities.clone())));
+        classes.add_missing(Arc::new(Groups::new(&machine)));
+        let namespaces = NamespaceSecurity::new(identities.clone());
+        for namespace in classes.namespaces() {
+            classes.add_missing(Arc::new(SystemSecurity::new(&namespace, namespaces.clone())));
+        }
         let service = Service {
             settings: Settings {
                 machine,
@@ -323,6 +329,7 @@ impl ServerBuilder {
             listeners,
             places: Places::default(),
             classes,
+            namespaces,
             enumerations: Enumerations::new(),
             buffers: Arc::default(),
         };

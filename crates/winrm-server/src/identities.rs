@@ -80,7 +80,7 @@ impl Identities {
     }
 
     /// All that an account is: itself, everyone, who has authenticated over the network, and its groups.
-    fn of(&self, account: &str) -> Vec<Trustee> {
+    pub(crate) fn of(&self, account: &str) -> Vec<Trustee> {
         let groups: &[(u64, &[u32])] = if self.is_administrator(account) {
             &[(NT_AUTHORITY, &[32, 544]), (NT_AUTHORITY, &[32, 545])]
         } else {

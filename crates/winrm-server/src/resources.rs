@@ -34,10 +34,13 @@ impl Target {
         class.ok_or_else(|| faults::unknown_resource(&resource.uri))
     }
 
-    /// The configuration is the administrators' alone, whatever RootSDDL lets others do.
-    fn check(&self, service: &Service, caller: &Caller) -> Result<(), Refusal> {
+    /// The configuration is the administrators' alone, whatever RootSDDL lets others do, and a namespace has a descriptor of its own.
+    fn check(&self, service: &Service, caller: &Caller, methods: bool) -> Result<(), Refusal> {
         match self {
             Self::Configuration(_) if !service.settings.identities.is_administrator(&caller.user) => Err(faults::access_denied()),
+            Self::Class(class) if !class.is_security() && !service.namespaces.allows(class.namespace(), &caller.user, methods) => {
+                Err(faults::namespace_denied())
+            }
             _ => Ok(()),
         }
     }
@@ -45,7 +48,7 @@ impl Target {
 
 pub(crate) async fn get(service: &Service, caller: &Caller, get: &Get) -> Result<InstanceResponse, Refusal> {
     let target = Target::of(&get.resource)?;
-    target.check(service, caller)?;
+    target.check(service, caller, false)?;
     let instance = match &target {
         Target::Configuration(part) => part.get(service, &get.resource)?,
         Target::Class(class) => service.classes.get(class, &get.resource, &cim_caller(service, caller)).await?,
@@ -64,7 +67,7 @@ pub(crate) async fn get(service: &Service, caller: &Caller, get: &Get) -> Result
 
 pub(crate) async fn put(service: &Service, caller: &Caller, put: &Put) -> Result<InstanceResponse, Refusal> {
     let target = Target::of(&put.resource)?;
-    target.check(service, caller)?;
+    target.check(service, caller, false)?;
     let Target::Configuration(part) = target else {
         return Err(match target {
             Target::Class(_) => faults::not_capable(),
@@ -86,7 +89,7 @@ pub(crate) async fn put(service: &Service, caller: &Caller, put: &Put) -> Result
 
 pub(crate) async fn create(service: &Service, caller: &Caller, create: &Create) -> Result<Resource, Refusal> {
     let target = Target::of(&create.resource)?;
-    target.check(service, caller)?;
+    target.check(service, caller, false)?;
     match target {
         Target::Configuration(part) => part.create(service, caller, &create.resource, &create.instance).await,
         Target::Class(_) => Err(faults::not_capable()),
@@ -96,7 +99,7 @@ pub(crate) async fn create(service: &Service, caller: &Caller, create: &Create) 
 
 pub(crate) async fn delete(service: &Service, caller: &Caller, delete: &Delete) -> Result<(), Refusal> {
     let target = Target::of(&delete.resource)?;
-    target.check(service, caller)?;
+    target.check(service, caller, false)?;
     match target {
         Target::Configuration(part) => part.delete(service, caller, &delete.resource).await,
         Target::Class(_) => Err(faults::not_capable()),
@@ -109,7 +112,7 @@ const ONE: u32 = 1;
 
 pub(crate) async fn enumerate(service: &Service, caller: &Caller, enumerate: &Enumerate, largest: usize) -> Result<Page, Refusal> {
     let target = Target::of(&enumerate.resource)?;
-    target.check(service, caller)?;
+    target.check(service, caller, false)?;
     let operation = service.shells.operation(&caller.user)?;
     let items = match &target {
         Target::Configuration(part) => {
@@ -144,7 +147,7 @@ pub(crate) async fn enumerate(service: &Service, caller: &Caller, enumerate: &En
 }
 
 pub(crate) fn pull(service: &Service, caller: &Caller, pull: &Pull, largest: usize) -> Result<Page, Refusal> {
-    Target::of(&pull.resource)?.check(service, caller)?;
+    Target::of(&pull.resource)?.check(service, caller, false)?;
     let quotas = service.shells.quotas();
     let asked = pull.max_elements.unwrap_or(ONE).max(ONE);
     let room = Room {
@@ -162,7 +165,9 @@ pub(crate) fn release(service: &Service, caller: &Caller, release: &Release) -> 
 }
 
 pub(crate) async fn invoke(service: &Service, caller: &Caller, invoke: &Invoke) -> Result<Instance, Refusal> {
-    match Target::of(&invoke.resource)? {
+    let target = Target::of(&invoke.resource)?;
+    target.check(service, caller, true)?;
+    match target {
         Target::Class(class) => {
             let cim_caller = cim_caller(service, caller);
             let (resource, input) = (&invoke.resource, &invoke.input);

@@ -16,7 +16,7 @@ use winrm_proto::sddl::SddlError;
 use crate::authentication::Acceptors;
 use crate::buffers::Buffers;
 use crate::builder::ServerBuilder;
-use crate::cim::Classes;
+use crate::cim::{Classes, NamespaceSecurity};
 use crate::client_certificate::ClientCertificates;
 use crate::configuration::{Capabilities, ConfigurationStore};
 use crate::enumerations::Enumerations;
@@ -43,6 +43,7 @@ pub(crate) struct Service {
     pub(crate) places: Places,
     pub(crate) shells: Arc<Shells>,
     pub(crate) classes: Classes,
+    pub(crate) namespaces: Arc<NamespaceSecurity>,
     pub(crate) enumerations: Arc<Enumerations>,
     pub(crate) buffers: Arc<Buffers>,
 }

@@ -2,6 +2,7 @@
 
 mod operating_system;
 mod process;
+mod security;
 mod service;
 mod user_account;
 
@@ -18,8 +19,9 @@ use winrm_proto::wql::Query;
 
 pub(crate) use operating_system::OperatingSystem;
 pub(crate) use process::Processes;
+pub(crate) use security::{NamespaceSecurity, SystemSecurity};
 pub(crate) use service::SystemServices;
-pub(crate) use user_account::UserAccounts;
+pub(crate) use user_account::{Groups, UserAccounts};
 
 use crate::faults::{self, Refusal};
 
@@ -207,6 +209,15 @@ impl ClassName {
         })
     }
 
+    /// Whether it is the class that says who may do what, which looks to that itself.
+    pub(crate) fn is_security(&self) -> bool {
+        self.class.eq_ignore_ascii_case("__SystemSecurity")
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     fn uri(&self, class: &dyn AnyClass) -> String {
         if self.base == ns::WMI {
             format!("{}/{}/{}", self.base, class.namespace(), class.name())
@@ -231,6 +242,14 @@ impl Classes {
         if self.find(class.namespace(), class.name()).is_err() {
             self.0.push(class);
         }
+    }
+
+    /// The namespaces that have classes, each once.
+    pub(crate) fn namespaces(&self) -> Vec<String> {
+        let mut namespaces: Vec<String> = self.0.iter().map(|class| class.namespace().to_lowercase()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
     }
 
     fn find(&self, namespace: &str, class: &str) -> Result<&Arc<dyn AnyClass>, Refusal> {

@@ -1,4 +1,4 @@
-//! `Win32_UserAccount`: who may log on to the service, and by which identifiers security descriptors name them.
+//! `Win32_UserAccount` and `Win32_Group`: who may log on to the service, and by which identifiers security descriptors name them.
 
 use std::sync::Arc;
 
@@ -53,5 +53,48 @@ impl CimClass for UserAccounts {
                 .with("Status", "OK")
         };
         Ok(self.users.names().map(describe).collect())
+    }
+}
+
+/// The groups that accounts of the service are in.
+pub(crate) struct Groups {
+    machine: String,
+}
+
+impl Groups {
+    pub(crate) fn new(machine: &str) -> Self {
+        Self {
+            machine: machine.to_owned(),
+        }
+    }
+}
+
+impl CimClass for Groups {
+    fn name(&self) -> &str {
+        "Win32_Group"
+    }
+
+    fn keys(&self) -> &[&str] {
+        &["Domain", "Name"]
+    }
+
+    async fn instances(&self, _caller: &CimCaller) -> Result<Vec<Instance>, CimError> {
+        let groups = [
+            ("Administrators", "S-1-5-32-544"),
+            ("Users", "S-1-5-32-545"),
+            ("Remote Management Users", "S-1-5-32-580"),
+        ];
+        let describe = |(name, sid): (&str, &str)| {
+            Instance::default()
+                .with("Caption", format!("{}\\{name}", self.machine))
+                .with("Domain", self.machine.as_str())
+                .with("LocalAccount", true)
+                .with("Name", name)
+                .with("SID", sid)
+                // An alias.
+                .with("SIDType", 4_u32)
+                .with("Status", "OK")
+        };
+        Ok(groups.into_iter().map(describe).collect())
     }
 }

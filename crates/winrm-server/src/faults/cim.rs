@@ -14,6 +14,11 @@ pub(crate) fn no_namespace() -> Refusal {
     wmi(0x8004_100E, "Invalid namespace ")
 }
 
+/// The namespace's descriptor forbids it.
+pub(crate) fn namespace_denied() -> Refusal {
+    wmi(0x8004_1003, "Access denied ")
+}
+
 pub(crate) fn no_method() -> Refusal {
     wmi(0x8004_102E, "Invalid method ")
 }
