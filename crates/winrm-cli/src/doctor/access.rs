@@ -48,6 +48,40 @@ pub(super) async fn look(examination: &mut Examination) {
         examination.add(Check::because("host.powershell", "host.access"));
     }
     examination.add(policy(&facts, config.and_then(Result::ok)));
+    let check = match may_run {
+        true => delegation(examination, &client).await,
+        false => Check::because("host.delegation", "host.access"),
+    };
+    examination.add(check);
+}
+
+/// Whether the ticket that was handed on is there, for what the user does on other hosts.
+async fn delegation(examination: &Examination, client: &Client) -> Check {
+    const ID: &str = "host.delegation";
+    let by_ticket = examination.tickets.is_some() && examination.kerberos.delegates();
+    if !by_ticket {
+        return Check::skipped(ID, "no ticket is handed on");
+    }
+    if let Some(cause) = examination.in_the_way(&["kerberos.delegation"]) {
+        return Check::because(ID, cause);
+    }
+    let mut command = client.command("klist");
+    command.stdin(winrm::Stdio::null()).timeout(PATIENCE);
+    let output = match command.output().await {
+        Ok(output) => output,
+        Err(error) => return Check::skipped(ID, "the host's klist does not run").evidence(sentence(&error)),
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ticket = said.lines().map(str::trim).find(|line| line.contains("krbtgt/"));
+    let printable = |line: &str| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    match ticket {
+        Some(line) => Check::ok(ID, "the host has the ticket that was handed on: it can act in the user's name")
+            .evidence(format!("klist there: {}", printable(line))),
+        None if matches!(output.status().code(), Some(127 | 9009)) => Check::skipped(ID, "the host has no klist to ask"),
+        None => Check::warning(ID, "the ticket was handed on, and klist on the host shows none")
+            .evidence(format!("klist there: {}", printable(said.lines().next().unwrap_or("nothing"))))
+            .mend("the host's account may not be trusted for delegation (Set-ADComputer -TrustedForDelegation $true), or a policy refuses forwarded tickets; CredSSP hands the password on"),
+    }
 }
 
 /// Whether the account may open a shell.

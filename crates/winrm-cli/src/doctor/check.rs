@@ -81,7 +81,14 @@ pub(super) const IDS: [&str; 38] = [
 ];
 
 /// The checks of what only those see who were let in.
-pub(super) const HOST_IDS: [&str; 5] = ["host.access", "host.quotas", "host.shells", "host.powershell", "host.policy"];
+pub(super) const HOST_IDS: [&str; 6] = [
+    "host.access",
+    "host.quotas",
+    "host.shells",
+    "host.powershell",
+    "host.policy",
+    "host.delegation",
+];
 
 /// What one look has found.
 #[derive(Clone, Debug)]

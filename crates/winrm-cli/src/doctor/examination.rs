@@ -13,6 +13,7 @@ use super::accounts::Accounts;
 use super::check::{Check, HOST_IDS, IDS, Verdict};
 use super::{access, authentication, kerberos, name, port, service, tls};
 use crate::failure::Status;
+use crate::printer::StatusLine;
 
 /// How long a look at a port that nobody asked for may take.
 const GLANCE: Duration = Duration::from_secs(4);
@@ -43,6 +44,7 @@ pub(super) struct Examination {
     pub(super) let_in: Option<bool>,
     /// A client that was let in.
     pub(super) client: Option<Client>,
+    status: Option<StatusLine>,
 }
 
 /// What the examinations of a run share.
@@ -75,7 +77,7 @@ impl Examination {
     pub(super) fn new(name: String, settings: Settings, shared: &Shared) -> Self {
         let password = settings.password().map(|password| password.value.clone());
         let kerberos = settings.kerberos(password.as_ref(), &Kerberos::new());
-        let mut examination = Self {
+        Self {
             name,
             settings,
             password,
@@ -92,9 +94,20 @@ impl Examination {
             password_refused: None,
             let_in: None,
             client: None,
-        };
-        examination.kerberos_is = kerberos::is(&examination);
-        examination
+            status: None,
+        }
+    }
+
+    /// Shows on the terminal what is being looked at.
+    pub(super) fn with_status(mut self) -> Self {
+        self.status = StatusLine::is_seen().then(StatusLine::default);
+        self
+    }
+
+    fn show(&mut self, what: &str) {
+        if let Some(status) = &mut self.status {
+            status.show(&format!("looking at {what} of {} ...", self.name));
+        }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
@@ -160,7 +173,10 @@ impl Examination {
 
     /// Looks at everything, each as far as what was found before it allows.
     pub(super) async fn run(mut self) -> Report {
+        self.show("the name");
+        self.kerberos_is = kerberos::is(&self).await;
         name::look(&mut self).await;
+        self.show("the ports");
         if let Some(cause) = self.in_the_way(&["dns.forward"]) {
             self.pass_over(&["port.5", "port.target"], cause);
         } else {
@@ -170,10 +186,12 @@ impl Examination {
             Some(cause) => self.pass_over(&["clock.host", "tls.", "service."], cause),
             None => {
                 service::look_at_clock(&mut self);
+                self.show("TLS");
                 tls::look(&mut self).await;
                 service::look(&mut self).await;
             }
         }
+        self.show("Kerberos");
         kerberos::look(&mut self).await;
         match self.in_the_way(&["dns.forward", "port.", "tls.", "service.answer"]) {
             Some(cause) => {
@@ -188,12 +206,17 @@ impl Examination {
                 self.pass_over(&["host."], cause);
             }
             None => {
+                self.show("authentication");
                 authentication::look(&mut self).await;
+                self.show("what is allowed");
                 access::look(&mut self).await;
             }
         }
         if let Some(client) = self.client.take() {
             client.close().await;
+        }
+        if let Some(status) = &mut self.status {
+            status.clear();
         }
         self.report()
     }

@@ -29,7 +29,7 @@ const ALL: [&str; 11] = [
 ];
 
 /// What Kerberos is to the user of these settings.
-pub(super) fn is(examination: &Examination) -> KerberosIs {
+pub(super) async fn is(examination: &Examination) -> KerberosIs {
     let methods = &examination.settings.methods().value;
     if methods.iter().all(|method| *method == Method::Kerberos) {
         return KerberosIs::Needed;
@@ -40,7 +40,10 @@ pub(super) fn is(examination: &Examination) -> KerberosIs {
     let account = account(examination);
     let is_worth_trying = match (&account, examination.kerberos.source()) {
         // Whoever has no ticket did not think of Kerberos.
-        (None, None | Some(TicketSource::Default)) => HeldTicket::of(&Tickets::Default).is_ok(),
+        (None, None | Some(TicketSource::Default)) => {
+            let has_one = || HeldTicket::of(&Tickets::Default).is_ok();
+            tokio::task::spawn_blocking(has_one).await.unwrap_or_default()
+        }
         _ => examination.kerberos.is_worth_trying(account.as_ref()),
     };
     if (examination.uses(Method::Negotiate) || examination.uses(Method::Credssp)) && is_worth_trying {

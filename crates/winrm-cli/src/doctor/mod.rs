@@ -49,7 +49,7 @@ async fn examine(arguments: DoctorArguments) -> Result<ExitCode, Failure> {
         let settings = connection::typed(&arguments.target, connection::flags(&arguments.connection)?)?;
         warn(&settings);
         let name = settings.endpoint().host().to_owned();
-        let report = Examination::new(name, settings, &shared).run().await;
+        let report = Examination::new(name, settings, &shared).with_status().run().await;
         match format {
             DoctorFormat::Text => report::print(&report),
             DoctorFormat::Json | DoctorFormat::Jsonl => printer::line(&report.to_json().to_string()),
