@@ -138,21 +138,8 @@ class Recording:
         return b"".join(exchange.request.input[0] for exchange in self.of("Send"))
 
 
-class Host:
-    """A host that answers from a recording; `with Host(…) as host` serves at `host.url`."""
-
-    def __init__(self, recording, config, generic, user, password):
-        self.recording = recording
-        self.config = config
-        # Answers to a Send or a Signal that the recording hasn't got, because pypsrp had no need of it.
-        self.generic = generic
-        self.authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        self.problems = []
-        self.seen = []
-        self.input = b""
-        self.input_ended = False
-        self.ids = {}
-        self.changed = threading.Condition()
+class Listening:
+    """Listens on loopback: `with … as host` serves at `host.url`, and `serve` gives each request's status and answer."""
 
     def __enter__(self):
         host = self
@@ -181,12 +168,29 @@ class Host:
         self.server.handle_error = lambda *_: None
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/wsman"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Host(Listening):
+    """A host that answers from a recording."""
+
+    def __init__(self, recording, config, generic, user, password):
+        self.recording = recording
+        self.config = config
+        # Answers to a Send or a Signal that the recording hasn't got, because pypsrp had no need of it.
+        self.generic = generic
+        self.authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.problems = []
+        self.seen = []
+        self.input = b""
+        self.input_ended = False
+        self.ids = {}
+        self.changed = threading.Condition()
 
     def serve(self, path, headers, body):
         """The status and the body that answer a request."""

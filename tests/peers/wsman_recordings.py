@@ -1,22 +1,21 @@
 """Our client against answers of real hosts, `winrm wsman` and what an independent reader makes of the same answers.
 
-The answers are those of Windows Server 2003, 2008 and 2012 in txwinrm's source package, of Windows Server 2019 in pypsrp's, and of Dell's
+The answers are those of Windows Server 2003, 2008 and 2012 in txwinrm's source package, of a Windows host in pypsrp's, and of Dell's
 iDRAC in python-dracclient's. Each request of ours is compared with what those clients send, which the hosts have taken.
 """
 
 import argparse
 import base64
 import glob
-import http.server
 import json
 import os
 import re
 import subprocess
-import threading
 import xml.etree.ElementTree as ET
 
 import yaml
 from cases import Cases, expect
+from replay import Listening
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--winrm", required=True, help="the program under test")
@@ -41,7 +40,7 @@ CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2"
 DATES = ("Datetime", "Interval", "Date", "Time", "CIM_DateTime")
 
 
-class Host:
+class Host(Listening):
     """Gives the answers in their order; keeps the requests."""
 
     def __init__(self, answers):
@@ -49,38 +48,7 @@ class Host:
         self.requests = []
         self.authorization = "Basic " + base64.b64encode(f"{args.user}:{password}".encode()).decode()
 
-    def __enter__(self):
-        host = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, answer = host.answer(self.headers, body)
-                self.send_response(status)
-                if status == 401:
-                    self.send_header("WWW-Authenticate", 'Basic realm="WSMAN"')
-                self.send_header("Content-Type", "application/soap+xml;charset=UTF-8")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/wsman"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def answer(self, headers, body):
+    def serve(self, _path, headers, body):
         if headers.get("Authorization") != self.authorization:
             return 401, b""
         self.requests.append(ET.fromstring(body))
@@ -260,7 +228,7 @@ def configurations():
             yield name, yaml.safe_load(file)["messages"][0]
 
 
-@cases.case("the configuration of Windows Server 2019")
+@cases.case("the configuration of a Windows host, with envelopes of three sizes")
 def _():
     for size, message in configurations():
         answer = message["response"].encode()

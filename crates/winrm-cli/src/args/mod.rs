@@ -170,12 +170,12 @@ mod tests {
 
     #[test]
     fn passwords_are_never_arguments() {
+        fn all(command: &clap::Command) -> Vec<&clap::Arg> {
+            command.get_arguments().chain(command.get_subcommands().flat_map(all)).collect()
+        }
         let command = Arguments::command();
-        let secrets: Vec<_> = command
-            .get_subcommands()
-            .flat_map(clap::Command::get_arguments)
-            .filter(|argument| argument.get_id().as_str().contains("pass"))
-            .collect();
+        let mut secrets = all(&command);
+        secrets.retain(|argument| argument.get_id().as_str().contains("pass"));
         assert!(secrets.len() >= 9, "{}", secrets.len());
         for argument in secrets {
             let (id, takes_value) = (argument.get_id().as_str(), argument.get_action().takes_values());
