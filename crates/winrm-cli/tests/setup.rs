@@ -681,6 +681,27 @@ fn what_would_cut_the_connection_is_refused_without_force() {
 }
 
 #[test]
+fn a_host_that_is_no_windows_is_told_so() {
+    if !service::has_powershell() {
+        peer::skip("setup, no Windows", "no PowerShell: neither on PATH nor by WINRM_PWSH");
+        return;
+    }
+    let folder = service::folder("setup-no-windows");
+    let service = Service::start(&folder, &[]);
+    let output = Command::new(env!("CARGO_BIN_EXE_winrm"))
+        .args(["setup", "--transport", "ntlm", "--user", USER, "--connection-password-file"])
+        .arg(folder.join("password"))
+        .arg(&service.url)
+        .env_remove("WINRM_PASSWORD")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && err.contains("this is no Windows"), "{err}");
+    assert!(!err.contains("At line"), "{err}");
+}
+
+#[test]
 fn what_does_not_go_together_is_said_before_anything_is_sent() {
     for (arguments, said) in [
         ("--check", "--check is about a host"),

@@ -5,6 +5,16 @@
 $exported += 'Get-NetFirewallRule', 'Get-NetFirewallPortFilter', 'Get-NetFirewallAddressFilter', 'New-NetFirewallRule', 'Set-NetFirewallRule', 'Remove-NetFirewallRule',
     'Get-NetConnectionProfile', 'netsh.exe'
 
+# A network of IPv4 is kept with a mask, however it was written.
+function ConvertTo-Kept([string[]] $Addresses) {
+    foreach ($address in $Addresses) {
+        if ($address -match '^([\d.]+)/(\d+)$') {
+            $bits = ('1' * [int] $Matches[2]).PadRight(32, '0')
+            "$($Matches[1])/$((0..3 | ForEach-Object { [Convert]::ToInt32($bits.Substring($_ * 8, 8), 2) }) -join '.')"
+        } else { $address }
+    }
+}
+
 function Get-NetFirewallRule {
     [CmdletBinding()]
     param([Parameter(Position = 0, Mandatory = $true)] [string] $Name)
@@ -50,7 +60,7 @@ function New-NetFirewallRule {
     Start-Change $state $PSCmdlet 'firewall' "New-NetFirewallRule $Name"
     $state['firewall'][$Name] = [ordered] @{
         displayName = $DisplayName; enabled = 'True'; direction = "$Direction"; action = "$Action"; profile = $Profile -join ', '
-        protocol = "$Protocol"; localPort = "$LocalPort"; remoteAddress = @($RemoteAddress)
+        protocol = "$Protocol"; localPort = "$LocalPort"; remoteAddress = @(ConvertTo-Kept $RemoteAddress)
     }
     Write-State $state
 }
@@ -65,7 +75,7 @@ function Set-NetFirewallRule {
     $rule = $state['firewall'][$key]
     if ($Profile) { $rule['profile'] = $Profile -join ', ' }
     if ($LocalPort) { $rule['localPort'] = "$LocalPort" }
-    if ($RemoteAddress) { $rule['remoteAddress'] = @($RemoteAddress) }
+    if ($RemoteAddress) { $rule['remoteAddress'] = @(ConvertTo-Kept $RemoteAddress) }
     if ($Enabled) { $rule['enabled'] = "$Enabled" }
     if ($Action) { $rule['action'] = "$Action" }
     Write-State $state

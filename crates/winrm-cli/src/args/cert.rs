@@ -189,8 +189,6 @@ The key for the try is FILE's own, that of --key, or the file beside it that end
 Exit status: 0 when the certificate lets in (or could not be tried without a key), 2 when something failed on the host or the \
 certificate does not let in, 1 for usage and for a certificate that WinRM would not take, 4 when the host can't be reached.")]
 pub(crate) struct CertInstallArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// The local account of the host
     #[arg(long, value_name = "NAME")]
     pub(crate) account: String,
@@ -221,19 +219,21 @@ pub(crate) struct CertInstallArguments {
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// List the certificates that a host maps to accounts
 #[derive(Debug, Args)]
 pub(crate) struct CertListArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Take the mapping of a certificate away from a host
@@ -248,8 +248,6 @@ Examples:
 
 Exit status: 0 when it is gone, 2 when there was none or it could not be removed.")]
 pub(crate) struct CertRemoveArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// The issuer's thumbprint, where several certificates with the same name are mapped
     #[arg(long, value_name = "THUMBPRINT", value_parser = thumbprint)]
     pub(crate) issuer_thumbprint: Option<String>,
@@ -259,4 +257,6 @@ pub(crate) struct CertRemoveArguments {
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }

@@ -33,11 +33,11 @@ pub(crate) struct SetupArguments {
     #[command(subcommand)]
     pub(crate) verb: Option<SetupVerb>,
     #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
+    pub(crate) how: HowArguments,
     #[command(flatten)]
     pub(crate) wanted: WantedArguments,
     #[command(flatten)]
-    pub(crate) how: HowArguments,
+    pub(crate) connection: ConnectionArguments,
     /// The host: [USER@]HOST[:PORT] or a URL; without one the script is printed
     #[arg(value_name = "TARGET")]
     pub(crate) target: Option<String>,
@@ -62,9 +62,9 @@ Examples:
 Exit status: as of winrm setup.")]
 pub(crate) struct UndoArguments {
     #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
     pub(crate) how: HowArguments,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
     /// The host: [USER@]HOST[:PORT] or a URL; without one the script is printed
     #[arg(value_name = "TARGET")]
     pub(crate) target: Option<String>,

@@ -123,10 +123,12 @@ async fn records(client: &Client, script: &str, how: &HowArguments) -> Result<Ve
     let given = powershell.objects().await?;
     let records: Vec<_> = given.objects.iter().filter_map(Record::read).collect();
     if !given.errors().trim().is_empty() || !matches!(given.exit_code, Some(0..=2)) {
-        if !records.is_empty() {
-            show(&records, false);
+        let failure = broken_off(&given);
+        if records.is_empty() {
+            return Err(failure);
         }
-        return Err(broken_off(&given));
+        show(&records, false);
+        return Err(failure.hint("what it has changed is noted on the host: winrm setup undo puts it back"));
     }
     Ok(records)
 }
@@ -135,10 +137,10 @@ fn broken_off(given: &Objects) -> Failure {
     let said = given.errors();
     let said = match said.trim() {
         "" => String::from_utf8_lossy(&given.text).trim().to_owned(),
-        said => said.to_owned(),
+        // The place in the script is of no use to anyone who didn't write it.
+        said => said.split("\nAt ").next().unwrap_or(said).trim().to_owned(),
     };
     Failure::new(Status::Failed, format!("the script did not run to its end: {said}"))
-        .hint("what it has changed is noted on the host: winrm setup undo puts it back")
 }
 
 impl Record {

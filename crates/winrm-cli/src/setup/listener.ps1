@@ -92,8 +92,12 @@ function Find-ServerCertificate($Listener, $Names, $Thumbprint, $Subject, $SelfS
 }
 
 function Test-CertificateName($Certificate, $Names) {
-    foreach ($own in $Certificate.DnsNameList) {
-        foreach ($name in $Names) { if ($own.Unicode -eq $name -or ($own.Unicode -like '`*.*' -and $name -replace '^[^.]*', '*' -eq $own.Unicode)) { return $true } }
+    $all = @($Certificate.GetNameInfo('DnsName', $false))
+    # All of them, where the certificates' provider tells.
+    if ($null -ne $Certificate.PSObject.Properties['DnsNameList']) { $all = @($Certificate.DnsNameList | ForEach-Object { $_.Unicode }) }
+    foreach ($name in $Names) {
+        # A wildcard stands for one label.
+        if ($all -contains $name -or $all -contains ($name -replace '^[^.]*', '*')) { return $true }
     }
     $false
 }

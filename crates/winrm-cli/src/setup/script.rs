@@ -124,6 +124,7 @@ impl Script {
         }
         text.push_str(&format!(
             "param([switch] $Check, [switch] $Force)\n\nSet-StrictMode -Version Latest\n$ErrorActionPreference = 'Stop'\n\
+             if (-not (Get-Command Get-WSManInstance -ErrorAction SilentlyContinue)) {{ throw 'this is no Windows: its PowerShell has no Get-WSManInstance' }}\n\n\
              # The connection that this comes by; none on a console.\n$Connection = {connection}\n\n"
         ));
         for part in &self.parts {
@@ -137,7 +138,7 @@ impl Script {
             text.push_str(step);
             text.push('\n');
         }
-        text.push_str("exit $ExitCode\n");
+        text.push_str("exit $script:ExitCode\n");
         text
     }
 

@@ -4,7 +4,7 @@
 # Where it is noted what settings were before they were changed, for `winrm setup undo`. Only administrators may write there.
 $NoteKey = 'HKLM:\SOFTWARE\winrm\Setup'
 
-$ExitCode = 0
+$script:ExitCode = 0
 
 # Reads, compares, notes what it was, writes, reads again; gives a record of it.
 function Set-Wanted($Item, $Kind, $Place, $Wanted, $Remark) {
@@ -116,7 +116,10 @@ function Get-Policy($Kind, $Place) {
     }
     if (-not $name) { return }
     $value = Read-Registry "$PolicyKey\$name"
-    if ($null -ne $value) { "$PolicyKey\$name = $value" }
+    if ($null -ne $value) { return "$PolicyKey\$name = $value" }
+    # What is set by a policy that isn't known here.
+    $item = Get-Item -Path "WSMan:\localhost\$Place"
+    if ($null -ne $item.PSObject.Properties['SourceOfValue'] -and $item.SourceOfValue -eq 'GPO') { 'the service says so' }
 }
 
 # Policies that keep the service from answering, whatever listeners there are.
@@ -285,9 +288,19 @@ function Read-Firewall($Place) {
     if ($null -eq $rule) { return }
     $port = $rule | Get-NetFirewallPortFilter
     $address = $rule | Get-NetFirewallAddressFilter
-    $state = "$($port.Protocol) $($port.LocalPort); $($rule.Profile); from $(@($address.RemoteAddress) -join ',')"
+    $addresses = @($address.RemoteAddress | ForEach-Object { Format-Address $_ }) -join ','
+    $state = "$($port.Protocol) $($port.LocalPort); $($rule.Profile); from $addresses"
     if ("$($rule.Enabled)" -ne 'True' -or "$($rule.Action)" -ne 'Allow') { $state = "closed: $state" }
     $state
+}
+
+# Windows shows a network of IPv4 with a mask, 10.0.0.0/255.0.0.0, however it was written.
+function Format-Address($Address) {
+    if ($Address -notmatch '^([\d.]+)/([\d.]+\.[\d.]+)$') { return "$Address" }
+    $network = $Matches[1]
+    $bits = 0
+    foreach ($part in $Matches[2].Split('.')) { $bits += ([Convert]::ToString([int] $part, 2) -replace '0', '').Length }
+    "$network/$bits"
 }
 
 function Write-Firewall($Place, $State) {
