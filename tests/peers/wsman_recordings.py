@@ -222,6 +222,42 @@ def _():
     expect("hint: " in said and "MaxConcurrentOperationsPerUser" in said, True, said)
 
 
+FAULT = "{http://schemas.microsoft.com/wbem/wsman/1/wsmanfault}WSManFault"
+
+
+def faults():
+    """The faults in all recordings of Windows, one of each number."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(PSRP, "test_*.yml"))):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if "WSManFault" not in text:
+            continue
+        for message in yaml.load(text, Loader=yaml.CSafeLoader)["messages"]:
+            if "WSManFault" in (message["response"] or ""):
+                detail = ET.fromstring(message["response"]).find(f".//{FAULT}")
+                found[int(detail.get("Code"))] = message["response"].encode()
+    return found
+
+
+@cases.case("every fault that a Windows host has sent to pypsrp")
+def _():
+    found = faults()
+    for number, answer in found.items():
+        ended, _ = winrm([answer] * 8, "get", "winrm/config", "URL")
+        said = ended.stderr.decode()
+        # Access denied is not being let in.
+        expect(ended.returncode, 4 if number == 5 else 2, f"{number:#x}: {said}")
+        shown = f"0x{number:08X}" if number > 0xFFFF else str(number)
+        expect("error: the host did not give winrm/config: " in said and f"(fault {shown})" in said, True, said)
+        reason = "".join(ET.fromstring(answer).find(f".//{FAULT}").itertext()).strip()
+        expect(said.split("winrm/config: ", 1)[1][:20] in reason, True, f"{said!r} has the host's words {reason!r}")
+        explained = subprocess.run([args.winrm, "wsman", "helpmsg", str(number)], capture_output=True, timeout=50)
+        expect(explained.returncode, 0, f"{number:#x} is known")
+    print(f"      {', '.join(f'{number:#x}' for number in found)}")
+    expect(len(found) >= 4, True, f"{len(found)} numbers")
+
+
 def configurations():
     for name in ("150", "500", "4096"):
         with open(os.path.join(PSRP, f"test_wsman_update_envelope_size_{name}.yml"), encoding="utf-8") as file:

@@ -44,5 +44,5 @@ fn recordings() {
         .arg(&sources)
         .args(["--user", USER, "--password-file"])
         .arg(service::password_file(&folder));
-    peer::judge("wsman recordings", command, 12, String::new);
+    peer::judge("wsman recordings", command, 13, String::new);
 }
