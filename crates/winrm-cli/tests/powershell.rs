@@ -7,6 +7,8 @@
     reason = "what a test runs into is its failure, and what the support modules print is its output"
 )]
 
+#[path = "support/check51.rs"]
+mod check51;
 #[expect(dead_code, reason = "the tests with peers use more of it")]
 mod support;
 #[path = "support/tap.rs"]
@@ -384,14 +386,6 @@ fn a_script_takes_the_round_trips_of_a_command() {
 
 #[test]
 fn every_script_of_ours_runs_on_windows_powershell() {
-    let Some(pwsh) = peer::variable("check51", "WINRM_PWSH") else {
-        return;
-    };
-    let check = Path::new(&pwsh).with_file_name("check51.ps1");
-    if !check.is_file() {
-        peer::skip("check51", "there is no check51.ps1 beside the PowerShell of WINRM_PWSH");
-        return;
-    }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut scripts = Vec::new();
     let mut folders = vec![sources];
@@ -406,14 +400,7 @@ fn every_script_of_ours_runs_on_windows_powershell() {
         }
     }
     assert!(scripts.len() >= 5, "{scripts:?}");
-    let output = Command::new(pwsh)
-        .arg("-NoProfile")
-        .arg("-File")
-        .arg(check)
-        .args(&scripts)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    check51::assert_runs_on_windows_powershell(&scripts);
 }
 
 /// Runs a peer's cases against a service with an engine.

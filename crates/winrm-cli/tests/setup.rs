@@ -10,13 +10,15 @@
 #[path = "support/authority.rs"]
 #[expect(dead_code, reason = "the tests of certificates use the rest")]
 mod authority;
+#[path = "support/check51.rs"]
+mod check51;
 #[expect(dead_code, reason = "the tests with peers use more of it")]
 mod support;
 #[path = "support/windows_standin.rs"]
 mod windows_standin;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use authority::openssl;
@@ -502,15 +504,26 @@ fn user_data_and_templates_hold_the_script() {
 }
 
 #[test]
-fn what_is_printed_runs_on_windows_powershell() {
-    let Some(engine) = peer::variable("setup, check51", "WINRM_PWSH") else {
+fn packer_takes_the_template() {
+    let folder = service::folder("setup-packer");
+    let file = folder.join("host.pkr.hcl");
+    let mut template = printed("--https --auth ntlm,basic --format packer");
+    template.extend(b"build {\n  sources = [\"source.amazon-ebs.windows\"]\n}\n");
+    fs::write(&file, template).unwrap();
+    let Ok(output) = Command::new("packer")
+        .args(["validate", "-syntax-only"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .output()
+    else {
+        peer::skip("Packer", "there is no packer on PATH");
         return;
     };
-    let check = Path::new(&engine).with_file_name("check51.ps1");
-    if !check.is_file() {
-        peer::skip("setup, check51", "there is no check51.ps1 beside the PowerShell of WINRM_PWSH");
-        return;
-    }
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_is_printed_runs_on_windows_powershell() {
     let folder = service::folder("setup-check51");
     let mut scripts = Vec::new();
     let most = format!("{EVERYTHING} --credssp-cert 7C8DCBD5427AFEE6560F4AF524E325915F51172C");
@@ -524,14 +537,7 @@ fn what_is_printed_runs_on_windows_powershell() {
         fs::write(&file, printed(arguments)).unwrap();
         scripts.push(file);
     }
-    let output = Command::new(engine)
-        .arg("-NoProfile")
-        .arg("-File")
-        .arg(check)
-        .args(&scripts)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    check51::assert_runs_on_windows_powershell(&scripts);
 }
 
 /// A service whose commands see the stand-in, and whose certificate is in its store.

@@ -214,7 +214,8 @@ pub(crate) fn is_signed_by<T: HasPublic>(certificate: &X509Ref, key: &PKeyRef<T>
 }
 
 /// Those of `others` that lead from `leaf` to its authority, in this order.
-fn way_up(leaf: &X509Ref, mut others: Vec<X509>) -> Vec<X509> {
+#[must_use]
+pub fn way_up(leaf: &X509Ref, mut others: Vec<X509>) -> Vec<X509> {
     let mut chain: Vec<X509> = Vec::new();
     loop {
         let last: &X509Ref = chain.last().map_or(leaf, |certificate| certificate);

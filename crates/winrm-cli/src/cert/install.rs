@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use openssl::x509::{X509, X509Ref, X509VerifyResult};
-use winrm::certificate::{FileForm, Inspection, Purpose, Severity, read_certificates, read_key};
+use openssl::x509::{X509, X509Ref};
+use winrm::certificate::{FileForm, Inspection, Purpose, Severity, read_certificates, read_key, way_up};
 use winrm::{Client, Resource, Scheme, Secret, Value, WsMan};
 use winrm_fleet::settings::Key;
 
@@ -184,19 +184,6 @@ fn read_all(file: &Path, passphrase: Option<&Path>) -> Result<Vec<X509>, Failure
         return Err(Failure::configuration(format!("{} holds no certificate", file.display())));
     }
     Ok(certificates)
-}
-
-/// The authorities above a certificate, the nearest first.
-fn way_up(leaf: &X509Ref, mut others: Vec<X509>) -> Vec<X509> {
-    let mut above: Vec<X509> = Vec::new();
-    loop {
-        let last: &X509Ref = above.last().map_or(leaf, |last| last);
-        let Some(index) = others.iter().position(|other| other.issued(last) == X509VerifyResult::OK) else {
-            return above;
-        };
-        let next = others.remove(index);
-        above.push(next);
-    }
 }
 
 /// Where the private key is: in the file itself, where `--key` says, or beside it.

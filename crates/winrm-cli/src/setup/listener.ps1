@@ -10,7 +10,12 @@ function Set-HttpListener($Port) {
 
 # Thumbprint: this certificate. Subject: the one of this name. SelfSigned: one made here. Else what fits, and a self-signed one at last.
 function Set-HttpsListener($Port, $Names, $Thumbprint, $Subject, $SelfSigned, $Days) {
-    if (-not $Names) { $Names = @(Get-HostName) }
+    $all = $Names
+    if (-not $Names) {
+        $Names = @(Get-HostName)
+        # People use the short name as well.
+        $all = @($Names[0], $Names[0].Split('.')[0] | Select-Object -Unique)
+    }
     $now = $certificate = $problem = $null
     try {
         $now = Find-Listener 'HTTPS'
@@ -24,14 +29,14 @@ function Set-HttpsListener($Port, $Names, $Thumbprint, $Subject, $SelfSigned, $D
     }
     $fingerprint = $null
     if ($null -eq $certificate) {
-        $record = New-Record 'Certificate for https' "self-signed, for $($Names -join ', ')" $null
+        $record = New-Record 'Certificate for https' "self-signed, for $($all -join ', ')" $null
         $new = '(the new one)'
         if ($Check) { $record.Outcome = 'would change' }
         else {
             try {
                 # First, since this may not be allowed.
                 if (-not (Test-Path -LiteralPath $NoteKey)) { New-Item -Path $NoteKey -Force | Out-Null }
-                $certificate = New-ServerCertificate $Names $Days
+                $certificate = New-ServerCertificate $all $Days
                 Save-Note $record.Item 'Certificate' "Cert:\LocalMachine\My\$($certificate.Thumbprint)" $null 'there'
                 $record.Outcome = 'changed'
             } catch {
@@ -72,9 +77,9 @@ function Get-HostName {
 
 # The certificate to use; $null if one has to be made.
 function Find-ServerCertificate($Listener, $Names, $Thumbprint, $Subject, $SelfSigned) {
-    $all = @(Get-ChildItem -Path Cert:\LocalMachine\My)
+    $stored = @(Get-ChildItem -Path Cert:\LocalMachine\My)
     if ($Thumbprint) {
-        $named = @($all | Where-Object { $_.Thumbprint -eq $Thumbprint })
+        $named = @($stored | Where-Object { $_.Thumbprint -eq $Thumbprint })
         if (-not $named) { throw "there is no certificate $Thumbprint in LocalMachine\My" }
         $problem = Get-CertificateProblem $named[0]
         if ($problem) { throw "the certificate $Thumbprint $problem" }
@@ -82,7 +87,7 @@ function Find-ServerCertificate($Listener, $Names, $Thumbprint, $Subject, $SelfS
     }
     $wanted = $Names
     if ($Subject) { $wanted = @($Subject) }
-    $good = @($all | Where-Object { (Test-CertificateName $_ $wanted) -and -not (Get-CertificateProblem $_) })
+    $good = @($stored | Where-Object { (Test-CertificateName $_ $wanted) -and -not (Get-CertificateProblem $_) })
     if ($SelfSigned) { $good = @($good | Where-Object { $_.Subject -eq $_.Issuer }) }
     # The one in use stays as long as it is good.
     $used = @($good | Where-Object { $null -ne $Listener -and $_.Thumbprint -eq (Get-ListenerValue $Listener 'CertificateThumbprint') })
