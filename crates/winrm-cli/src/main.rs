@@ -26,6 +26,7 @@ mod run;
 mod serve;
 mod setup;
 mod signals;
+mod task;
 mod tls_hint;
 mod wsman;
 
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Ps(arguments) => on_one_thread(ps::run(*arguments)),
         Verb::Access(arguments) => on_one_thread(access::run(arguments)),
         Verb::Reboot(arguments) => on_one_thread(reboot::run(*arguments)),
+        Verb::Task(arguments) => on_one_thread(task::run(*arguments)),
         Verb::Demo(arguments) => on_all_cores(demo::run(arguments)),
         Verb::Inventory(shown) => inventory::run(&shown, arguments.verbose > 0),
         Verb::Serve(arguments) => on_all_cores(serve::run(*arguments)),

@@ -30,10 +30,19 @@ pub(crate) async fn on_one_host(connected: &Connected, arguments: &RunArguments)
     if let Some(account) = connected.run_as()? {
         command.run_as(account);
     }
+    command.as_task(arguments.becoming.task);
     if let Some(timeout) = arguments.timeout {
         command.timeout(timeout);
     }
     command.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
+    if arguments.becoming.detach {
+        if pass_stdin {
+            command.stdin(Stdio::reader(tokio::io::stdin()));
+        }
+        let outcome = leave_alone(command.detach(), &arguments.target).await;
+        client.close().await;
+        return outcome;
+    }
     let watched = Watched::begin(client, &arguments.reboot).await?;
     let mut outcome = run_to_its_end(command, pass_stdin).await;
     if let Some(watched) = watched {
@@ -41,6 +50,19 @@ pub(crate) async fn on_one_host(connected: &Connected, arguments: &RunArguments)
     }
     client.close().await;
     outcome
+}
+
+/// Prints the id of a task that is left alone, once it is started.
+pub(crate) async fn leave_alone(started: impl Future<Output = Result<String, winrm::Error>>, target: &str) -> Result<ExitCode, Failure> {
+    let signals = Signals::new()?;
+    let id = tokio::select! {
+        id = started => id?,
+        () = signals.interrupted() => return Ok(Status::Interrupted.into()),
+        () = signals.terminated() => return Ok(Status::Terminated.into()),
+    };
+    printer::line(&id);
+    printer::note(&format!("winrm: it runs on its own; `winrm task attach {id} {target}` follows it"));
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn command(client: &Client, words: &[String], shell: &ShellArguments) -> Command {

@@ -13,6 +13,7 @@ use crate::run::{self, Plan};
 use crate::run_as::RunAs;
 use crate::shell::{Shell, ShellOptions};
 use crate::stdio::{Source, Stdio};
+use crate::task::{self, Order};
 
 /// Describes a command for a host, and starts it: what `tokio::process::Command` is for this machine.
 ///
@@ -31,6 +32,7 @@ pub struct Command {
     skip_cmd_shell: Option<bool>,
     delete_in_background: bool,
     run_as: Option<RunAs>,
+    as_task: bool,
 }
 
 /// What a command runs in.
@@ -56,6 +58,7 @@ impl Command {
             skip_cmd_shell: None,
             delete_in_background: false,
             run_as: None,
+            as_task: false,
         }
     }
 
@@ -172,6 +175,27 @@ impl Command {
         self
     }
 
+    /// Runs the command by a scheduled task, which has none of the limits of a remote logon: as the account of [`run_as`](Self::run_as), or
+    /// as the connection's own, without its password and so without other hosts. It runs at the highest level, without a limit of time, and
+    /// its streams and its exit code arrive here as any command's. The task is taken out of the Task Scheduler as soon as it runs, and when
+    /// this side goes, the command is ended. Ctrl-C ends it.
+    ///
+    /// The connection's account has to be an administrator. Of a [`RunAs`], a task takes account and password.
+    pub fn as_task(&mut self, as_task: bool) -> &mut Self {
+        self.as_task = as_task;
+        self
+    }
+
+    /// Starts the command by a scheduled task and leaves it alone: it goes on when the connection ends. Gives the id by which
+    /// [`Client::tasks`] finds it again. A deadline counts on the host; input is sent to its end first.
+    ///
+    /// # Errors
+    /// Everything that keeps the command from being started: see [`ErrorKind`].
+    pub fn detach(&mut self) -> impl Future<Output = Result<String, Error>> + Send + use<> {
+        let plan = self.plan();
+        async move { task::detach(plan?).await }
+    }
+
     /// Runs the command and collects its output. Dropping the future ends the command on the host.
     ///
     /// # Errors
@@ -238,6 +262,7 @@ impl Command {
             timeout: self.timeout,
             delete_in_background: self.delete_in_background,
             run_as: self.run_as.clone(),
+            task: self.as_task.then(Order::attached),
         })
     }
 }

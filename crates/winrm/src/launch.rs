@@ -7,6 +7,7 @@ use winrm_auth::Secret;
 
 use crate::error::{Error, ErrorKind};
 use crate::powershell;
+use crate::quote::quoted;
 use crate::run::Plan;
 use crate::run_as::{RunAs, RunAsFailure, RunAsProblem, Turn};
 use crate::session::new_id;
@@ -22,19 +23,13 @@ pub(crate) struct Launch {
     mark: String,
     /// What standard input begins with. It holds passwords.
     pub(crate) prefix: Secret,
-    /// As whom, for errors.
-    account: String,
+    /// What could not be done, for errors.
+    what: String,
     run_as: Option<RunAs>,
 }
 
 impl Launch {
-    pub(crate) fn new(
-        mark: String,
-        script: &str,
-        fields: &[&str],
-        account: String,
-        run_as: impl Into<Option<RunAs>>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(mark: String, script: &str, fields: &[&str], what: String, run_as: impl Into<Option<RunAs>>) -> Result<Self, Error> {
         if fields.iter().any(|field| field.contains('\0')) {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -56,7 +51,7 @@ impl Launch {
         Ok(Self {
             mark,
             prefix: Secret::new(prefix),
-            account,
+            what,
             run_as: run_as.into(),
         })
     }
@@ -73,16 +68,33 @@ impl Launch {
 
     /// The line that the plan would have had the host run. The host's shell is part of it, and what it does for a shell's code page.
     pub(crate) fn line(plan: &Plan) -> String {
+        let (program, arguments) = Self::program(plan);
+        let program = quoted(&program);
+        if arguments.is_empty() {
+            program
+        } else {
+            format!("{program} {arguments}")
+        }
+    }
+
+    /// The same as a program and the line of its arguments.
+    pub(crate) fn program(plan: &Plan) -> (String, String) {
         let mut line = plan.request.command.clone();
         for argument in &plan.request.arguments {
             line.push(' ');
             line.push_str(argument);
         }
         if plan.request.skip_cmd_shell == Some(true) {
-            return line;
+            // A program's path may stand in quotes.
+            let end = if let Some(rest) = line.strip_prefix('"') {
+                rest.find('"').map_or(line.len(), |end| end + 2)
+            } else {
+                line.find(' ').unwrap_or(line.len())
+            };
+            return (line[..end].trim_matches('"').to_owned(), line[end..].trim_start().to_owned());
         }
         let codepage = plan.options.0.codepage.unwrap_or(65001);
-        format!("cmd.exe /s /c \"chcp {codepage} >nul & {line}\"")
+        ("cmd.exe".to_owned(), format!("/s /c \"chcp {codepage} >nul & {line}\""))
     }
 
     /// Makes the plan one that runs the script.
@@ -105,7 +117,7 @@ impl Launch {
     }
 
     fn failed(&self, failure: RunAsFailure) -> Error {
-        let mut error = Error::new(ErrorKind::RunAs, format!("the command could not be started as {}", self.account));
+        let mut error = Error::new(ErrorKind::RunAs, self.what.clone());
         if let Some(hint) = failure.hint() {
             error = error.with_hint(hint);
         }
@@ -200,7 +212,7 @@ mod tests {
     use super::*;
 
     fn opening() -> Opening {
-        Launch::new("#m#".to_owned(), "script", &["a", "", "b"], "alice".to_owned(), None)
+        Launch::new("#m#".to_owned(), "script", &["a", "", "b"], "it can't be done".to_owned(), None)
             .unwrap()
             .opening(Turn::free())
     }
@@ -226,7 +238,7 @@ mod tests {
         let error = opening().stdout(b"#m# logon 1326 nope\n").err().unwrap();
         assert_eq!(error.kind(), ErrorKind::RunAs);
         assert_eq!(error.as_run_as().unwrap().problem(), RunAsProblem::WrongPassword);
-        assert_eq!(error.to_string(), "the command could not be started as alice");
+        assert_eq!(error.to_string(), "it can't be done");
         let mut opening = opening();
         opening.stderr(b"'powershell' is not recognized\r\n");
         let error = opening.ended(Some(1));

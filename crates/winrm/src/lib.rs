@@ -56,6 +56,7 @@ mod session;
 mod shell;
 mod stdio;
 mod streams;
+mod task;
 mod tls;
 mod transport;
 mod wsman;
@@ -78,6 +79,7 @@ pub use run_as::{InvalidRunAsFlag, LogonType, RunAs, RunAsFailure, RunAsProblem}
 pub use shell::{Shell, ShellBuilder};
 pub use stdio::Stdio;
 pub use streams::{ChildStderr, ChildStdin, ChildStdout};
+pub use task::{TaskInfo, TaskState, Tasks};
 pub use tls::{CertificateCheck, InvalidFingerprint, ShownCertificate, TlsFailure, TlsProblem, TlsVersion, UnknownTlsVersion};
 pub use transport::{Encryption, Transport, UnknownName};
 pub use wsman::{Value, WsMan};

@@ -22,6 +22,7 @@ use crate::session::{Session, new_id};
 use crate::shell::{ShellCore, ShellOptions};
 use crate::stdio::Source;
 use crate::streams::{Broken, ChildStderr, ChildStdin, ChildStdout, Failure, inlet, pipe};
+use crate::task::Order;
 
 /// How long a command has between Ctrl-C and its end, when its deadline has passed.
 const GRACE: Duration = Duration::from_millis(400);
@@ -40,15 +41,19 @@ pub(crate) struct Plan {
     pub(crate) timeout: Option<Duration>,
     pub(crate) delete_in_background: bool,
     pub(crate) run_as: Option<RunAs>,
+    /// For a command that runs as a scheduled task.
+    pub(crate) task: Option<Order>,
 }
 
 impl Plan {
     /// What is sent instead, where a script of ours starts the command.
     fn launch(&mut self) -> Result<Option<Launch>, Error> {
-        let Some(account) = self.run_as.take() else {
-            return Ok(None);
+        let account = self.run_as.take();
+        let launch = match (self.task.take(), account) {
+            (Some(order), account) => order.launch(self, account)?,
+            (None, Some(account)) => account.launch(self)?,
+            (None, None) => return Ok(None),
         };
-        let launch = account.launch(self)?;
         launch.put_in_front(self);
         let mut prefix = BytesMut::from(launch.prefix.expose());
         prefix.extend_from_slice(&self.prefix.take().unwrap_or_default());

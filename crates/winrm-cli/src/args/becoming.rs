@@ -22,4 +22,11 @@ pub(crate) struct BecomeArguments {
     /// new_credentials, service or unlock; logon_flags=with_profile, netcredentials_only or nothing
     #[arg(long, value_name = "FLAGS")]
     pub(crate) become_flags: Option<String>,
+    /// Run by a scheduled task, at the highest level and without a limit of time: as the account of --become, or as the connection's own
+    /// without its password, and so without other hosts. Ctrl-C, and losing the connection, end the command
+    #[arg(long)]
+    pub(crate) task: bool,
+    /// Leave the task alone, and print its id for `winrm task`; a --timeout counts on the host
+    #[arg(long, requires = "task")]
+    pub(crate) detach: bool,
 }

@@ -19,6 +19,7 @@ mod reboot;
 mod run;
 mod serve;
 mod setup;
+mod task;
 mod tls;
 mod wsman;
 
@@ -40,6 +41,7 @@ pub(crate) use reboot::{RebootArguments, RebootOkArguments};
 pub(crate) use run::{RunArguments, ShellArguments};
 pub(crate) use serve::{QuotaArguments, ServeArguments};
 pub(crate) use setup::{FirewallProfile, HardeningLevel, HowArguments, SetupArguments, SetupFormat, SetupVerb, WantedArguments};
+pub(crate) use task::{TaskArguments, TaskTarget, TaskVerb};
 pub(crate) use tls::{ProxyArguments, TlsArguments};
 pub(crate) use wsman::{
     BodyArguments, HelpmsgArguments, WsmanArguments, WsmanCreateArguments, WsmanDeleteArguments, WsmanEnumerateArguments, WsmanFormat,
@@ -90,6 +92,7 @@ pub(crate) enum Verb {
     Access(AccessArguments),
     Wsman(WsmanArguments),
     Doctor(Box<DoctorArguments>),
+    Task(Box<TaskArguments>),
     Report(ReportArguments),
     Inventory(ShowArguments),
     Serve(Box<ServeArguments>),

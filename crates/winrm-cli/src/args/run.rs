@@ -28,6 +28,7 @@ Examples:
   tar c . | winrm run web1 -- tar x -C 'C:\\app'
   winrm run --reboot-ok web1 -- 'msiexec /i app.msi /qn'    # may restart the host: waits until it is back
   winrm run web1 --become SYSTEM -- whoami                 # as another account, elevated: see also -K, --become-flags
+  winrm run web1 --task --detach -- backup.cmd             # by a scheduled task that outlives us: see `winrm task`
   winrm run -i prod.yml 'web*:!web3' -f 200 -- hostname
   winrm run -i prod.yml all --batch 10% --max-fail 5% --ok-codes 0,3010 -- patch.cmd
   winrm run -i prod.yml all --rerun failed -- hostname     # those that the last run left undone

@@ -24,7 +24,8 @@ use winrm::{Client, Command};
 use winrm_fleet::{Fleet, Host, HostResult, Run, Stop, Verdict};
 
 use crate::args::{
-    ConnectionArguments, FleetArguments, InventoryArguments, ObjectFormat, PingArguments, PsArguments, ReportFormat, RunArguments,
+    BecomeArguments, ConnectionArguments, FleetArguments, InventoryArguments, ObjectFormat, PingArguments, PsArguments, ReportFormat,
+    RunArguments,
 };
 use crate::connection;
 use crate::failure::{Failure, Status};
@@ -71,6 +72,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         return crate::run::on_one_host(&connected, &arguments).await;
     }
     Watched::refuse_on_many(&arguments.reboot)?;
+    refuse_to_detach(&arguments.becoming)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "run",
@@ -92,6 +94,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     let stdin = input::read(arguments.no_stdin).await?;
     let describe = move |client: &Client| -> Command {
         let mut command = crate::run::command(client, &arguments.command, &arguments.shell);
+        command.as_task(arguments.becoming.task);
         if let Some(timeout) = arguments.timeout {
             command.timeout(timeout);
         }
@@ -132,6 +135,7 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
         return crate::ps::on_one_host(&connected, script, &arguments).await;
     }
     Watched::refuse_on_many(&arguments.reboot)?;
+    refuse_to_detach(&arguments.becoming)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
         verb: "ps",
@@ -159,6 +163,16 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
         (powershell, listener)
     };
     work(fleet.run_powershell(describe), &targets, &selection, &prepared).await
+}
+
+fn refuse_to_detach(becoming: &BecomeArguments) -> Result<(), Failure> {
+    if becoming.detach {
+        return Err(
+            Failure::configuration("--detach is for one host: a fleet's results are there when its commands have ended")
+                .hint("leave out --detach, or run it for each host by itself"),
+        );
+    }
+    Ok(())
 }
 
 /// `winrm ping` on a fleet.

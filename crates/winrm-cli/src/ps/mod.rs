@@ -10,7 +10,7 @@ use std::io::{ErrorKind, IsTerminal as _};
 use std::process::ExitCode;
 
 use tokio::io::AsyncWriteExt as _;
-use winrm::{Client, PowerShell, Stdio};
+use winrm::{Client, PowerShell, PowerShellChild, Stdio};
 use winrm_fleet::Listener;
 
 use crate::args::{PsArguments, ScriptArguments};
@@ -18,7 +18,7 @@ use crate::connection::{self, Connected};
 use crate::failure::{Failure, Status};
 use crate::printer::StatusLine;
 use crate::reboot::Watched;
-use crate::run::{Cut, Uncopied, end, exit_code, feed, interruptions};
+use crate::run::{Cut, Uncopied, end, exit_code, feed, interruptions, leave_alone};
 use crate::signals::Signals;
 use diagnosis::Diagnosis;
 use listener::HostListener;
@@ -43,10 +43,19 @@ pub(crate) async fn on_one_host(connected: &Connected, script: &Script, argument
     if let Some(account) = connected.run_as()? {
         powershell.run_as(account);
     }
+    powershell.as_task(arguments.becoming.task);
     if let Some(timeout) = arguments.timeout {
         powershell.timeout(timeout);
     }
     powershell.stdin(if pass_stdin { Stdio::piped() } else { Stdio::null() });
+    if arguments.becoming.detach {
+        if pass_stdin {
+            powershell.stdin(Stdio::reader(tokio::io::stdin()));
+        }
+        let outcome = leave_alone(powershell.detach(), &arguments.target).await;
+        client.close().await;
+        return outcome;
+    }
     let objects = arguments.script.objects.map(ObjectPrinter::new);
     let watched = Watched::begin(client, &arguments.reboot).await?;
     let mut outcome = run_to_its_end(powershell, objects, pass_stdin, &arguments.script.engine).await;
@@ -60,7 +69,7 @@ pub(crate) async fn on_one_host(connected: &Connected, script: &Script, argument
 /// The script for one of many hosts, and who listens to it there.
 pub(crate) fn for_fleet(client: &Client, script: &Script, arguments: &PsArguments) -> (PowerShell, Box<dyn Listener>) {
     let mut powershell = describe(client, script, &arguments.script);
-    powershell.progress(false);
+    powershell.progress(false).as_task(arguments.becoming.task);
     if let Some(timeout) = arguments.timeout {
         powershell.timeout(timeout);
     }
@@ -95,7 +104,7 @@ fn describe(client: &Client, script: &Script, arguments: &ScriptArguments) -> Po
 
 async fn run_to_its_end(
     mut powershell: PowerShell,
-    mut objects: Option<ObjectPrinter>,
+    objects: Option<ObjectPrinter>,
     pass_stdin: bool,
     engine: &str,
 ) -> Result<ExitCode, Failure> {
@@ -116,6 +125,21 @@ async fn run_to_its_end(
         // Reading standard input can't be cancelled: it ends with the program.
         tokio::spawn(feed(stdin));
     }
+    listen(child, objects, engine, Some(&signals)).await
+}
+
+/// Follows a task's output to its end. Whoever drops that leaves the task running.
+pub(crate) async fn follow(child: PowerShellChild) -> Result<ExitCode, Failure> {
+    listen(child, None, "powershell", None).await
+}
+
+/// Says what a script says, until it ends. Without `signals`, somebody else listens to those.
+async fn listen(
+    mut child: PowerShellChild,
+    mut objects: Option<ObjectPrinter>,
+    engine: &str,
+    signals: Option<&Signals>,
+) -> Result<ExitCode, Failure> {
     let (stdout, records) = (child.stdout.take(), child.records.take());
     let mut diagnosis = Diagnosis::default();
     let output = async {
@@ -148,7 +172,12 @@ async fn run_to_its_end(
     // One that fails ends the other: nobody waits for a stream beside a closed one.
     let cut = tokio::select! {
         copied = async { tokio::try_join!(output, beside) } => copied.err().map(Cut::Output),
-        cut = interruptions(&signals, &child.process) => Some(cut),
+        cut = async {
+            match signals {
+                Some(signals) => interruptions(signals, &child.process).await,
+                None => std::future::pending().await,
+            }
+        } => Some(cut),
     };
     let ended = |code: Option<u32>| {
         diagnosis.tell(code, engine);

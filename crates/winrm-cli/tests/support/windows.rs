@@ -44,7 +44,7 @@ impl Windows {
             return None;
         };
         let folder = service::folder(test);
-        let standins = peer::file("windows-standin").canonicalize().unwrap();
+        let standins = peer::file("windows-standin/run-as").canonicalize().unwrap();
         let library = folder.join("lib");
         fs::create_dir(&library).unwrap();
         let native = library.join("advapi32.dll.so");
@@ -65,13 +65,22 @@ impl Windows {
         let mut script = "#!/bin/sh\n".to_owned();
         let mut export = |name: &str, value: &Path| writeln!(script, "export {name}='{}'", value.display()).unwrap();
         export("STANDIN_PWSH", Path::new(&pwsh));
-        export("STANDIN_SCRIPTS", &standins.join("csharp5.ps1"));
+        let scripts = format!("{0}/csharp5.ps1:{0}/tasks.ps1", standins.display());
+        export("STANDIN_SCRIPTS", Path::new(&scripts));
         export("STANDIN_USERS", &folder.join("accounts"));
         export("STANDIN_LOG", &folder.join("log"));
+        export("STANDIN_TASKS", &folder.join("tasks"));
+        export("STANDIN_POWERSHELL", &folder.join("powershell"));
+        export("SystemRoot", &folder.join("Windows"));
         export("LD_LIBRARY_PATH", &library);
         for (name, value) in variables {
             export(name, Path::new(value));
         }
+        // Where a task's process finds cmd.exe.
+        let programs = folder.join("bin");
+        fs::create_dir(&programs).unwrap();
+        std::os::unix::fs::symlink(standins.join("cmd.sh"), programs.join("cmd.exe")).unwrap();
+        writeln!(script, "export PATH='{}':\"$PATH\"", programs.display()).unwrap();
         writeln!(script, "exec sh '{}' \"$@\"", standins.join("pwsh.sh").display()).unwrap();
         let wrapper = folder.join("powershell");
         fs::write(&wrapper, script).unwrap();
@@ -81,28 +90,26 @@ impl Windows {
         Some(Self { service, folder })
     }
 
-    /// The program with what it takes to reach the service, which `arguments` name.
-    pub(crate) fn command(&self, verb: &str, arguments: &[&str]) -> Command {
+    /// The program, without what it takes to reach the service.
+    pub(crate) fn bare(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
         command
-            .args([
-                verb,
-                "--transport",
-                "basic",
-                "--encryption",
-                "never",
-                "--scheme",
-                "http",
-                "--user",
-                USER,
-            ])
-            .arg("--connection-password-file")
-            .arg(self.folder.join("password"))
-            .args(arguments)
+            .args(words)
             .env("XDG_STATE_HOME", &self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        command
+    }
+
+    /// The program with what it takes to reach the service, which `arguments` name.
+    pub(crate) fn command(&self, verb: &str, arguments: &[&str]) -> Command {
+        let mut command = self.bare(&[verb]);
+        command
+            .args(["--transport", "basic", "--encryption", "never", "--scheme", "http", "--user", USER])
+            .arg("--connection-password-file")
+            .arg(self.folder.join("password"))
+            .args(arguments);
         command
     }
 

@@ -139,19 +139,29 @@ impl PowerShellChild {
     }
 }
 
-pub(super) async fn spawn(ready: Ready) -> Result<PowerShellChild, Error> {
+/// The command that runs the script, with all its input.
+pub(super) fn plan(ready: Ready) -> Plan {
     let Ready { mut plan, stdin, prefix } = ready;
     let has_input = prefix.is_some() || !matches!(stdin, Source::Null | Source::Late(_) | Source::Open);
     plan.stdin = stdin;
     plan.prefix = prefix.map(Bytes::from);
     plan.request.console_mode_stdin = Some(!has_input);
-    let mut process = run::spawn(plan).await?;
-    Ok(PowerShellChild {
-        stdin: process.stdin.take(),
-        stdout: process.stdout.take(),
-        records: process.stderr.take().map(Records::new),
-        process,
-    })
+    plan
+}
+
+pub(super) async fn spawn(ready: Ready) -> Result<PowerShellChild, Error> {
+    run::spawn(plan(ready)).await.map(PowerShellChild::from)
+}
+
+impl From<Child> for PowerShellChild {
+    fn from(mut process: Child) -> Self {
+        Self {
+            stdin: process.stdin.take(),
+            stdout: process.stdout.take(),
+            records: process.stderr.take().map(Records::new),
+            process,
+        }
+    }
 }
 
 pub(super) async fn output(mut ready: Ready) -> Result<PowerShellOutput, Error> {

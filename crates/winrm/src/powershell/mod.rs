@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use child::{Objects, PowerShellChild, PowerShellOutput};
 pub use records::{Information, Record, Records};
-pub(crate) use text::{bootstrap_line, plain, without_comments};
+pub(crate) use text::{bootstrap_line, literal, plain, without_comments};
 
 use crate::client::Client;
 use crate::command::{Command, Place};
@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::run_as::RunAs;
 use crate::shell::Shell;
 use crate::stdio::{Source, Stdio};
+use crate::task;
 use text::Script;
 
 /// Describes a PowerShell script for a host, and starts it; built as [`Command`] is.
@@ -96,7 +97,7 @@ impl PowerShell {
     pub fn param(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
         let name = name.strip_prefix('-').unwrap_or(name);
         self.add(&text::word(&format!("-{name}")));
-        self.add(&text::literal(value.as_ref()))
+        self.add(&literal(value.as_ref()))
     }
 
     /// Gives a parameter that takes no value.
@@ -107,7 +108,7 @@ impl PowerShell {
 
     /// Adds a value for the next parameter by position. It is a value even when it begins with a hyphen.
     pub fn arg(&mut self, value: impl AsRef<str>) -> &mut Self {
-        self.add(&text::literal(value.as_ref()))
+        self.add(&literal(value.as_ref()))
     }
 
     /// Adds words as `powershell -File` takes them: `-Name` names a parameter, `-Name:value` gives it a value, `-Switch:$false` is
@@ -117,7 +118,7 @@ impl PowerShell {
         for word in words {
             let word = word.as_ref();
             if values_only {
-                self.add(&text::literal(word));
+                self.add(&literal(word));
             } else if word == "--" {
                 values_only = true;
             } else {
@@ -224,6 +225,21 @@ impl PowerShell {
     pub fn run_as(&mut self, account: RunAs) -> &mut Self {
         self.command.run_as(account);
         self
+    }
+
+    /// Runs the script by a scheduled task: see [`Command::as_task`].
+    pub fn as_task(&mut self, as_task: bool) -> &mut Self {
+        self.command.as_task(as_task);
+        self
+    }
+
+    /// Starts the script by a scheduled task and leaves it alone: see [`Command::detach`].
+    ///
+    /// # Errors
+    /// Everything that keeps the script from being started: see [`ErrorKind`].
+    pub fn detach(&mut self) -> impl Future<Output = Result<String, Error>> + Send + use<> {
+        let ready = self.ready(None);
+        async move { task::detach(child::plan(ready?)).await }
     }
 
     /// Runs the script and collects what it says. Dropping the future ends it on the host.

@@ -123,7 +123,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// In single quotes, where PowerShell reads everything as it is. It takes typographic quotation marks for quotation marks, too.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     literal.push('\'');
     for character in text.chars() {

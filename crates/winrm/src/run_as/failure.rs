@@ -44,6 +44,10 @@ pub enum RunAsProblem {
     Program,
     /// PowerShell is missing, restricted, or ended at once.
     PowerShell,
+    /// There is no task of this id.
+    UnknownTask,
+    /// The task still runs.
+    TaskRuns,
     /// Something else: the text is the host's.
     Other,
 }
@@ -55,6 +59,8 @@ impl RunAsFailure {
         let win32 = if code & 0xFFFF_0000 == 0x8007_0000 { code & 0xFFFF } else { code };
         let problem = match (stage, win32) {
             ("compile", _) => RunAsProblem::PowerShell,
+            ("task", _) => RunAsProblem::UnknownTask,
+            ("busy", _) => RunAsProblem::TaskRuns,
             (_, 1326) => RunAsProblem::WrongPassword,
             ("account", _) | (_, 1317 | 1332) => RunAsProblem::UnknownAccount,
             (_, 1909) => RunAsProblem::LockedOut,
@@ -128,6 +134,8 @@ impl RunAsFailure {
             RunAsProblem::ServiceOff => "start the host's services Secondary Logon (seclogon) and Task Scheduler (Schedule)",
             RunAsProblem::Directory => "name a directory that is there, and that this account may enter",
             RunAsProblem::PowerShell => "it takes Windows PowerShell in its full language mode on the host",
+            RunAsProblem::UnknownTask => "list the host's tasks: those that were removed are forgotten",
+            RunAsProblem::TaskRuns => "stop it first, or force its end",
             RunAsProblem::Program | RunAsProblem::Other => return None,
         })
     }
@@ -151,6 +159,8 @@ impl fmt::Display for RunAsFailure {
             RunAsProblem::Directory => "the directory to start in is not there, or not for this account",
             RunAsProblem::Program => "the program is not there",
             RunAsProblem::PowerShell => "PowerShell on the host can't do it",
+            RunAsProblem::UnknownTask => "the host has no task of this id",
+            RunAsProblem::TaskRuns => "the task still runs",
             RunAsProblem::Other => "the host says",
         };
         f.write_str(sentence)?;

@@ -291,7 +291,8 @@ impl RunAs {
             .collect();
         fields.extend(variables.iter().map(String::as_str));
         let script = Launch::script(SCRIPT, &mark).replace("SOURCE", CODE);
-        Launch::new(mark, &script, &fields, self.account.clone(), self.clone())
+        let what = format!("the command could not be started as {}", self.account);
+        Launch::new(mark, &script, &fields, what, self.clone())
     }
 }
 
