@@ -335,3 +335,33 @@ async fn the_configuration_can_be_read() {
     let config = service.client().config().await.unwrap();
     assert_eq!(config.max_envelope_size_kb, Some(500));
 }
+
+#[tokio::test]
+async fn a_host_shows_itself_to_strangers() {
+    let service = Service::start(|builder| {
+        builder
+            .listen("127.0.0.1:0".parse().unwrap())
+            .tls_listen("127.0.0.1:0".parse().unwrap())
+    })
+    .await;
+    // Credentials are there, and are not sent.
+    let probe = service.client().probe().await.unwrap();
+    assert_eq!(probe.status, 401);
+    assert!(probe.schemes.contains(&"Negotiate".to_owned()), "{probe:?}");
+    assert!(probe.tls.is_none() && probe.date.is_some());
+    let stranger = Client::builder(&service.urls[1])
+        .certificates(CertificateCheck::Ignore)
+        .build()
+        .unwrap();
+    let tls = stranger.probe().await.unwrap().tls.unwrap();
+    assert_eq!(tls.version, "TLSv1.3");
+    // What it shows is what can be pinned.
+    let pinned = CertificateCheck::pinned(&tls.certificate.fingerprint).unwrap();
+    let pinned = Client::builder(&service.urls[1]).certificates(pinned).build().unwrap();
+    assert_eq!(pinned.probe().await.unwrap().tls.unwrap().der, tls.der);
+    let strict = Client::builder(&service.urls[1]).build().unwrap();
+    assert_eq!(strict.probe().await.unwrap_err().kind(), ErrorKind::Tls);
+    // Another address with the settings of the first.
+    let elsewhere = Client::builder("http://host.invalid").endpoint(service.client().endpoint().clone());
+    assert_eq!(elsewhere.build().unwrap().probe().await.unwrap().status, 401);
+}
