@@ -34,13 +34,13 @@ pub(crate) struct AccessShowArguments {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     /// Whose descriptor: service, endpoints, endpoint:NAME, plugins or wmi:NAMESPACE; may be given several times
-    #[arg(long = "on", value_name = "WHAT", value_parser = guarded)]
+    #[arg(long = "on", value_name = "WHAT", value_parser = guarded, help_heading = "Access")]
     pub(crate) on: Vec<Guarded>,
     /// How to print them
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Access")]
     pub(crate) format: Format,
     /// The host: [USER@]HOST[:PORT] or a URL
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", help_heading = "Arguments")]
     pub(crate) target: String,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct AccessGrantArguments {
     #[command(flatten)]
     pub(crate) change: AccessChange,
     /// The rights [default: read,execute; on an endpoint: execute]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS")]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS", help_heading = "Access")]
     pub(crate) rights: Vec<Rights>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct AccessRevokeArguments {
     #[command(flatten)]
     pub(crate) change: AccessChange,
     /// Only these rights [default: all]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS")]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS", help_heading = "Access")]
     pub(crate) rights: Vec<Rights>,
 }
 
@@ -94,22 +94,22 @@ pub(crate) struct AccessChange {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     /// Whose descriptor to change: service, endpoint:NAME or wmi:NAMESPACE
-    #[arg(long = "on", value_name = "WHAT", value_parser = guarded, default_value = "service")]
+    #[arg(long = "on", value_name = "WHAT", value_parser = guarded, default_value = "service", help_heading = "Access")]
     pub(crate) on: Guarded,
     /// Show what would change, and change nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Access")]
     pub(crate) dry_run: bool,
     /// Do it even if it locks out the account that asks
-    #[arg(long)]
+    #[arg(long, help_heading = "Access")]
     pub(crate) force: bool,
     /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Access")]
     pub(crate) format: Format,
     /// The account: DOMAIN\NAME, NAME, NAME@DOMAIN, or an identifier (S-1-5-…)
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", help_heading = "Arguments")]
     pub(crate) account: String,
     /// The host: [USER@]HOST[:PORT] or a URL
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", help_heading = "Arguments")]
     pub(crate) target: String,
 }
 

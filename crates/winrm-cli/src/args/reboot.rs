@@ -30,22 +30,22 @@ pub(crate) struct RebootArguments {
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     /// Wait until the host has restarted and runs commands again
-    #[arg(long)]
+    #[arg(long, help_heading = "Restart")]
     pub(crate) wait: bool,
     /// How long to wait at most
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600", requires = "wait")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600", requires = "wait", help_heading = "Restart")]
     pub(crate) timeout: Duration,
     /// How long the host has to stay up before it counts as back
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10", requires = "wait")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10", requires = "wait", help_heading = "Restart")]
     pub(crate) settle: Duration,
     /// What the host's users and its event log are told
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", help_heading = "Restart")]
     pub(crate) message: Option<String>,
     /// How many hosts to restart at once
-    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Restart")]
     pub(crate) forks: u16,
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", help_heading = "Arguments")]
     pub(crate) target: String,
 }
 
@@ -54,9 +54,9 @@ pub(crate) struct RebootArguments {
 pub(crate) struct RebootOkArguments {
     /// The command may restart the host: when the connection is lost, wait until the host is up again with a newer boot time, and count
     /// the command as done then (status 0; its own exit code is unknown). On one host
-    #[arg(long)]
+    #[arg(long, help_heading = "Restart")]
     pub(crate) reboot_ok: bool,
     /// How long a restart may take with --reboot-ok
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600", requires = "reboot_ok")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600", requires = "reboot_ok", help_heading = "Restart")]
     pub(crate) reboot_timeout: Duration,
 }
