@@ -235,9 +235,16 @@ fn hosts_of_2008_r2_get_their_keys_rules_and_certificates_by_older_means() {
     let Some(scene) = Scene::new("setup-old") else { return };
     scene.windows.change(make_old);
     // The service is stopped: what it is configured to be can't be read before it runs, and -Check doesn't start it.
-    let service = scene.script("--no-firewall --http");
+    let service = scene.script("--no-firewall --http --https --auth ntlm");
     let runs = scene.windows.run(&[(&service, "-Check"), (&service, "")]);
-    assert_eq!(runs[0].outcome("The service"), Some("would change"), "{runs:?}");
+    assert_eq!(
+        (runs[0].code, runs[0].outcome("The service")),
+        (2, Some("would change")),
+        "{runs:?}"
+    );
+    for item in ["Listener for http", "Listener for https", "Authentication by Negotiate"] {
+        assert_eq!(runs[0].outcome(item), Some("unknown"), "{item}: {runs:?}");
+    }
     assert_eq!(runs[1].outcome("The service"), Some("changed"), "{runs:?}");
     assert_eq!(runs[1].host["services"]["WinRM"]["status"], "Running");
     scene.windows.change(|host| {

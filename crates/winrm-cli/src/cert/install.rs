@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use openssl::x509::{X509, X509Ref};
-use winrm::certificate::{FileForm, Inspection, Purpose, Severity, read_certificates, read_key, way_up};
+use winrm::certificate::{FileForm, Inspection, Purpose, Severity, printable, read_certificates, read_key, way_up};
 use winrm::{Client, Resource, Scheme, Secret, Value, WsMan};
 use winrm_fleet::settings::Key;
 
@@ -322,7 +322,11 @@ async fn map(
             if there.account.eq_ignore_ascii_case(account) {
                 format!("{} is mapped to {account}, as it was; the password is set again", wanted.subject)
             } else {
-                format!("{} is mapped to {account} in place of {}", wanted.subject, there.account)
+                format!(
+                    "{} is mapped to {account} in place of {}",
+                    wanted.subject,
+                    printable(&there.account)
+                )
             }
         }
         None => {

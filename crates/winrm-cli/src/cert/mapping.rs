@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use winrm::certificate::{Inspection, read_certificates};
+use winrm::certificate::{Inspection, printable, read_certificates};
 use winrm::{Instance, Resource, WsMan};
 
 use super::stores::{self, Store};
@@ -85,8 +85,14 @@ pub(super) async fn list(arguments: &CertListArguments) -> Result<ExitCode, Fail
         Format::Text => {
             for mapping in &found {
                 let off = if mapping.enabled { "" } else { ", switched off" };
-                printer::line(&format!("{} -> {}{off}", mapping.subject, mapping.account));
-                printer::line(&format!("   issuer {}, for {}", mapping.issuer, mapping.uri));
+                // The host's words steer no terminal.
+                let (subject, account) = (printable(&mapping.subject), printable(&mapping.account));
+                printer::line(&format!("{subject} -> {account}{off}"));
+                printer::line(&format!(
+                    "   issuer {}, for {}",
+                    printable(&mapping.issuer),
+                    printable(&mapping.uri)
+                ));
             }
         }
     }
@@ -140,7 +146,7 @@ pub(super) async fn remove(arguments: &CertRemoveArguments) -> Result<ExitCode, 
             printer::marked(
                 true,
                 "removed",
-                &format!("the mapping of {} to {}", mapping.subject, mapping.account),
+                &format!("the mapping of {} to {}", printable(&mapping.subject), printable(&mapping.account)),
             );
         }
         let mut gone = !found.is_empty();

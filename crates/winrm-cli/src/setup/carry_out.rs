@@ -145,7 +145,8 @@ fn broken_off(given: &Objects) -> Failure {
 
 impl Record {
     fn read(value: &Value) -> Option<Self> {
-        let text = |name| value.property(name).and_then(Value::as_str).map(str::to_owned);
+        // The host's words are shown on a terminal, and steer nothing there.
+        let text = |name| value.property(name).and_then(Value::as_str).map(plain);
         Some(Self {
             item: text("Item")?,
             before: text("Before"),
@@ -159,6 +160,10 @@ impl Record {
     fn is_well(&self) -> bool {
         matches!(self.outcome.as_str(), "unchanged" | "changed" | "would change")
     }
+}
+
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn show(records: &[Record], is_undo: bool) {
@@ -263,7 +268,9 @@ fn listener(wanted: &WantedArguments, present: &Endpoint) -> Endpoint {
 fn obstacle(transport: Transport, endpoint: &Endpoint, wanted: &WantedArguments, settings: &Settings) -> Option<&'static str> {
     let is_http = endpoint.scheme() == Scheme::Http;
     match transport {
-        Transport::Certificate if settings.client_certificate().is_none() => Some("give --cert and --key to try it"),
+        Transport::Certificate if settings.client_certificate().is_none() => {
+            Some("give --cert to try it, and --transport for this connection")
+        }
         Transport::Certificate if is_http => Some("it works over https alone"),
         Transport::Basic if is_http && !wanted.i_accept_clear_text => Some("it would send the password in clear text"),
         Transport::Certificate => None,

@@ -23,8 +23,13 @@ function Set-HttpsListener($Port, $Names, $Thumbprint, $Subject, $SelfSigned, $D
     } catch { $problem = $_ }
     if ($null -ne $problem) {
         $record = New-Record 'Listener for https' "Port=$Port" $null
-        $record.Outcome = 'failed'
-        Add-Reason $record (Get-Cause $problem 'Listener' 'HTTPS')
+        if ($Check -and (Test-Stopped)) {
+            $record.Outcome = 'unknown'
+            Add-Reason $record 'the service WinRM is not running, so its listeners can''t be read yet'
+        } else {
+            $record.Outcome = 'failed'
+            Add-Reason $record (Get-Cause $problem 'Listener' 'HTTPS')
+        }
         return Complete-Record $record
     }
     $fingerprint = $null

@@ -31,11 +31,20 @@ function Set-Wanted($Item, $Kind, $Place, $Wanted, $Remark) {
             $record.Outcome = 'changed'
         }
     } catch {
-        $record.Outcome = 'failed'
-        Add-Reason $record (Get-Cause $_ $Kind $Place)
-        Remove-NoteOfNothing $Kind $Place
+        if ($Check -and (Test-Stopped)) {
+            $record.Outcome = 'unknown'
+            Add-Reason $record 'the service WinRM is not running, so its configuration can''t be read yet'
+        } else {
+            $record.Outcome = 'failed'
+            Add-Reason $record (Get-Cause $_ $Kind $Place)
+            Remove-NoteOfNothing $Kind $Place
+        }
     }
     Complete-Record $record
+}
+
+function Test-Stopped {
+    "$((Get-Service -Name WinRM).Status)" -ne 'Running'
 }
 
 function New-Record($Item, $Wanted, $Remark) {
@@ -50,7 +59,7 @@ function Add-Reason($Record, $Text) {
 # The script's exit code: 1 if anything is not as wanted, else 2 if -Check has found something to do.
 function Complete-Record($Record) {
     if ('failed', 'policy', 'refused', 'left' -contains $Record.Outcome) { $script:ExitCode = 1 }
-    if ($Record.Outcome -like 'would *' -and $script:ExitCode -eq 0) { $script:ExitCode = 2 }
+    if ('would change', 'unknown' -contains $Record.Outcome -and $script:ExitCode -eq 0) { $script:ExitCode = 2 }
     $Record
 }
 
@@ -238,7 +247,7 @@ function Write-Service($Place, $State) {
 
 # The place is a path below WSMan:\localhost.
 function Read-WSMan($Place) {
-    if ((Get-Service -Name WinRM).Status -ne 'Running') { throw 'the service WinRM is not running, so its configuration can''t be read' }
+    if (Test-Stopped) { throw 'the service WinRM is not running, so its configuration can''t be read' }
     "$((Get-Item -Path "WSMan:\localhost\$Place").Value)"
 }
 
