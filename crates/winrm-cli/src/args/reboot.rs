@@ -54,7 +54,7 @@ pub(crate) struct RebootArguments {
 pub(crate) struct RebootOkArguments {
     /// The command may restart the host: when the connection is lost, wait until the host is up again with a newer boot time, and count
     /// the command as done then (status 0; its own exit code is unknown). On one host
-    #[arg(long, help_heading = "Restart")]
+    #[arg(long, conflicts_with = "detach", help_heading = "Restart")]
     pub(crate) reboot_ok: bool,
     /// How long a restart may take with --reboot-ok
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600", requires = "reboot_ok", help_heading = "Restart")]
