@@ -449,6 +449,16 @@ fn serve_says_what_is_wrong_with_its_set_up() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert_refused(&mut serve(&["--listen", &address]), 1, &[&address]);
+    assert_refused(
+        &mut serve(&["--operator", "nobody"]),
+        1,
+        &["\"nobody\" is to be an operator, and is no account", "hint: "],
+    );
+    assert_refused(
+        &mut serve(&["--root-sddl", "D:(A;;XX;;;BA)"]),
+        1,
+        &["the security descriptor can't be read: at position 6", "hint: "],
+    );
     assert_eq!(told(&mut serve(&["--auth", "magic"])).2, Some(1));
     assert_eq!(told(&mut serve(&["--cert", "x"])).2, Some(1));
 }

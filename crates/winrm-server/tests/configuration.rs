@@ -503,9 +503,17 @@ async fn of_the_same_listeners_at_once_one_is_made() {
     assert_eq!(listeners(&mut own).await.matches("IP:127.0.0.4</cfg:Address>").count(), 1);
 }
 
+/// The thumbprint of a certificate, as Windows writes it.
+fn thumbprint(certificate: &openssl::x509::X509Ref) -> String {
+    let digest = certificate.digest(openssl::hash::MessageDigest::sha1()).unwrap();
+    digest.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
 #[tokio::test]
 async fn an_https_listener_takes_the_certificate_that_is_named() {
     let (first, second) = (Identity::self_signed().unwrap(), Identity::self_signed().unwrap());
+    let other = start(builder().tls_listen("127.0.0.1:0".parse().unwrap()).tls_identity(second.clone())).await;
+    let other = openssl::x509::X509::from_pem(other.certificate_pem.unwrap().as_bytes()).unwrap();
     let service = start(builder().tls_identity(first).tls_identity(second)).await;
     let mut wire = service.connect().await;
     let port = free_port();
@@ -518,24 +526,30 @@ async fn an_https_listener_takes_the_certificate_that_is_named() {
         connector.set_verify(openssl::ssl::SslVerifyMode::NONE);
         let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
         let stream = connector.build().connect("localhost", stream).unwrap();
-        let digest = stream
-            .ssl()
-            .peer_certificate()
-            .unwrap()
-            .digest(openssl::hash::MessageDigest::sha1())
-            .unwrap();
-        digest.iter().map(|byte| format!("{byte:02X}")).collect::<String>()
+        thumbprint(&stream.ssl().peer_certificate().unwrap())
     };
     let read = wire.post(&envelope_for(&uri("listener"), GET, &keys, "")).await;
     let before = tokio::task::spawn_blocking(shown).await.unwrap();
     assert_eq!(read.text("cfg:CertificateThumbprint"), before);
-    let reply = put(
-        &mut wire,
-        "service",
-        &format!("<CertificateThumbprint>{before}</CertificateThumbprint>"),
-    )
-    .await;
-    assert_eq!(reply.text("cfg:CertificateThumbprint"), before);
+    assert_ne!(before, thumbprint(&other));
+
+    // With the spaces that a certificate's window has.
+    let spaced = thumbprint(&other)
+        .to_lowercase()
+        .chars()
+        .fold(String::new(), |text, digit| format!("{text}{digit} "));
+    let body = with_listener(&format!("<p:CertificateThumbprint>{spaced}</p:CertificateThumbprint>"));
+    let changed = wire.post(&envelope_for(&uri("listener"), PUT, &keys, &body)).await;
+    assert_eq!(changed.text("cfg:CertificateThumbprint"), thumbprint(&other));
+    assert_eq!(tokio::task::spawn_blocking(shown).await.unwrap(), thumbprint(&other));
+
+    let setting = format!("<CertificateThumbprint>{}</CertificateThumbprint>", thumbprint(&other));
+    put(&mut wire, "service", &setting).await;
+    let body = with_listener(&format!("<p:Port>{}</p:Port>", free_port()));
+    let keys = listener("IP:127.0.0.5", "HTTPS");
+    wire.post(&envelope_for(&uri("listener"), CREATE, &keys, &body)).await;
+    let read = wire.post(&envelope_for(&uri("listener"), GET, &keys, "")).await;
+    assert_eq!(read.text("cfg:CertificateThumbprint"), thumbprint(&other));
     service.stop().await;
 }
 
