@@ -54,6 +54,19 @@ pub(crate) fn toned(tone: Tone, mark: &str, text: &str) {
     line(&format!("{style}{mark}{style:#}{gap}{text}"));
 }
 
+/// What a terminal can't be harmed by, on one line.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\r' | '\n' | '\t' => ' ',
+            // Marks that turn a text's direction.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
 /// A line on standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");

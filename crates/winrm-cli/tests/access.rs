@@ -146,6 +146,14 @@ fn the_descriptor_of_an_endpoint_is_shown_and_changed() {
         "{}",
         missing.err
     );
+    // Nothing that a host says steers the terminal.
+    windows.change(|host| host["endpoints"][2] = serde_json::json!({"name": "evil\u{1b}[2J", "sddl": "D:(XA;;GA;;;BA;(\u{1b}[31m))"}));
+    let steered = access(&["show", "--on", "endpoints"]);
+    assert!(
+        steered.out.contains("evil\u{fffd}[2J") && !steered.out.contains('\u{1b}'),
+        "{}",
+        steered.out
+    );
     // What can't be read is shown, and left alone.
     windows.change(|host| host["endpoints"][1]["sddl"] = "O:NSG:BAD:P(A;;GA;;;BA)(A;;QQ;;;RM)".into());
     let unreadable = access(&[&["grant"], &on[..]].concat());

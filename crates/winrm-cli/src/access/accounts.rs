@@ -162,7 +162,7 @@ async fn resolve(client: &Client, name: &str) -> Result<Sid, Failure> {
                         }
                     }
                     ("unknown", ..) => return Err(unknown(name)),
-                    ("failed", _, reason) => why = Some(reason.to_owned()),
+                    ("failed", _, reason) => why = Some(crate::printer::plain(reason)),
                     _ => {}
                 }
             }

@@ -36,8 +36,8 @@ impl Place {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Service => "service".to_owned(),
-            Self::Endpoint(name) => format!("endpoint:{name}"),
-            Self::Plugin(name, _) => format!("plugin:{name}"),
+            Self::Endpoint(name) => printer::plain(&format!("endpoint:{name}")),
+            Self::Plugin(name, _) => printer::plain(&format!("plugin:{name}")),
             Self::Namespace(name) => format!("wmi:{name}"),
         }
     }
@@ -206,7 +206,7 @@ fn guard(place: Place, text: &str) -> Result<Guard, Failure> {
 
 /// Shows what can't be read, and where.
 fn unreadable(place: &Place, text: &str, error: SddlError) -> Failure {
-    printer::note(&format!("  {text}\n  {}^", " ".repeat(error.position())));
+    printer::note(&format!("  {}\n  {}^", printer::plain(text), " ".repeat(error.position())));
     Failure::new(
         Status::Failed,
         format!("the security descriptor of {} can't be read, and isn't touched", place.name()),
@@ -264,7 +264,10 @@ async fn said(script: &mut PowerShell, complaint: &str) -> Result<String, Failur
     let output = script.output().await?;
     if output.exit_code != Some(0) {
         let errors = output.errors();
-        let why = errors.lines().next().map_or_else(String::new, |line| format!(": {line}"));
+        let why = errors
+            .lines()
+            .next()
+            .map_or_else(String::new, |line| format!(": {}", printer::plain(line)));
         return Err(Failure::new(Status::Failed, format!("{complaint}{why}"))
             .hint("that takes an administrator, and Windows PowerShell 3 or later"));
     }

@@ -203,7 +203,11 @@ async fn change_on(
             place.name()
         ));
         lines.iter().for_each(|line| printer::line(line));
-        printer::line(&format!("before  {before_text}\nafter   {kept}"));
+        printer::line(&format!(
+            "before  {}\nafter   {}",
+            printer::plain(&before_text),
+            printer::plain(&kept)
+        ));
     }
     advise(place, verb, changed && !arguments.dry_run);
     if (place, verb) == (&Place::Service, Verb::Grant) && remote_shells(client).await == Some(false) {

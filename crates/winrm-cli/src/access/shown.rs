@@ -40,7 +40,7 @@ fn remarks(entry: &Ace) -> Vec<String> {
         remarks.push(format!("for {object}"));
     }
     if let Some(condition) = entry.condition() {
-        remarks.push(format!("if {condition}"));
+        remarks.push(format!("if {}", printer::plain(condition)));
     }
     remarks
 }
@@ -48,7 +48,7 @@ fn remarks(entry: &Ace) -> Vec<String> {
 /// An account with its identifier.
 pub(crate) fn account(trustee: &Trustee, accounts: &Accounts) -> String {
     let sid = accounts.sid(trustee).map(|sid| sid.to_string());
-    match (accounts.name(trustee), sid) {
+    match (accounts.name(trustee).as_deref().map(printer::plain), sid) {
         (Some(name), Some(sid)) => format!("{name} ({sid})"),
         (Some(name), None) => format!("{name} ({trustee})"),
         (None, Some(sid)) => sid,
@@ -76,7 +76,7 @@ pub(crate) fn text(guard: &Guard, accounts: &Accounts) {
         dacl,
         sacl,
     } = &guard.descriptor;
-    printer::line(&guard.place.title());
+    printer::line(&printer::plain(&guard.place.title()));
     match dacl {
         None => printer::line("  everybody may do everything: it has no list of entries"),
         Some(acl) if acl.flags.absent => printer::line("  everybody may do everything: it has no list of entries"),

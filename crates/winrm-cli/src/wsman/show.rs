@@ -7,6 +7,7 @@ use super::table::Table;
 use crate::args::WsmanFormat;
 use crate::failure::{Failure, Status};
 use crate::printer;
+pub(super) use crate::printer::plain;
 
 /// How far Windows' own winrm indents.
 const INDENT: &str = "    ";
@@ -157,19 +158,6 @@ pub(super) fn grouped(instance: &Instance) -> Vec<(&str, Vec<&Property>)> {
         }
     }
     groups
-}
-
-/// What a terminal can't be harmed by, on one line.
-pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\r' | '\n' | '\t' => ' ',
-            // Marks that turn a text's direction.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
 }
 
 fn json(instance: &Instance) -> Json {
