@@ -103,8 +103,10 @@ fn threads_forks_and_signals() {
     let Some(python) = peer::variable(PEER, "WINRM_TEST_OWN_PYTHON") else {
         return;
     };
-    judge(PEER, peer::script(python, "module/processes.py"), 20, |_, refusing| {
+    judge(PEER, peer::script(python, "module/processes.py"), 21, |service, refusing| {
         vec![
+            "--certificate".into(),
+            service.certificate.clone().into(),
             "--log".into(),
             refusing.join("service.log").into(),
             "--winrm".into(),

@@ -1,14 +1,15 @@
 //! [`winrm::Client`] as a Python object: one host, any number of threads, and a life of its own in every process.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use tokio::runtime::Runtime;
 use winrm::{CertificateCheck, ClientCertificate, CredSsp, Credentials, Encryption, Kerberos, Proxy, Reply, TicketSource, Transport};
 
@@ -70,6 +71,14 @@ struct Home {
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
+/// Held while a client is made, which takes locks that clients share, and across a fork: a child has its parent's locks and not the threads
+/// that would let go of them.
+static MAKING: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static FORKING: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
 impl Home {
     fn here() -> Self {
         Self {
@@ -79,18 +88,40 @@ impl Home {
     }
 }
 
+/// What the Python side imports when it is first used.
+const LATE: [&str; 2] = ["re", "uuid"];
+
 #[pyfunction]
-fn forked() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
+fn before_fork(py: Python<'_>) {
+    // A module that another thread is just importing stays locked in the child.
+    for module in LATE {
+        // Where it can't be imported, its first use says so.
+        let _ = py.import(module);
+    }
+    let making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    FORKING.replace(Some(making));
 }
 
-/// Has Python say when it was forked.
+#[pyfunction]
+fn after_fork_in_parent() {
+    FORKING.take();
+}
+
+#[pyfunction]
+fn after_fork_in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    FORKING.take();
+}
+
+/// Has Python say when it is forked.
 pub(crate) fn watch_forks(py: Python<'_>) -> PyResult<()> {
-    let os = py.import("os")?;
-    if let Ok(register) = os.getattr("register_at_fork") {
-        let arguments = pyo3::types::PyDict::new(py);
-        arguments.set_item("after_in_child", wrap_pyfunction!(forked, py)?)?;
-        register.call((), Some(&arguments))?;
+    // Not everywhere can processes be forked.
+    if let Ok(register) = py.import("os")?.getattr("register_at_fork") {
+        let hooks = PyDict::new(py);
+        hooks.set_item("before", wrap_pyfunction!(before_fork, py)?)?;
+        hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork_in_parent, py)?)?;
+        hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, py)?)?;
+        register.call((), Some(&hooks))?;
     }
     Ok(())
 }
@@ -255,7 +286,9 @@ fn release(link: Arc<Link>) {
 
 impl Link {
     fn new(settings: &Settings, home: Home) -> Result<Self, Failure> {
+        let making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let client = settings.client()?;
+        drop(making);
         // No threads of its own: whoever waits does the work. What isn't there can't be lost in a fork.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()

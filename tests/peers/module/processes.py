@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import requests.exceptions
 import winrm
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WSManFaultError
 
-args = arguments(log="the log of the service that takes no clear text", winrm="the program `winrm`")
+args = arguments(log="the log of the service that takes no clear text", winrm="the program `winrm`", certificate="the certificate of the service with TLS")
 cases = Cases()
 
 
@@ -197,6 +198,29 @@ def _():
     try:
         for turn in range(10):
             ended(in_child(lambda: (echo(used, f"child-{turn}"), ended(in_child(lambda: echo(used, "grandchild"))))))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@cases.case("forks while 8 threads read certificates, whose children do so too")
+def _():
+    def fresh():
+        # Other authorities each time: what sessions with the same ones share is made anew. Nobody listens, so that no handshake follows: in
+        # that, OpenSSL has locks of its own.
+        copy = os.path.join(args.folder, f"{os.getpid()}-{threading.get_ident()}-{time.monotonic_ns()}.pem")
+        shutil.copy(args.certificate, copy)
+        used = winrm.Session("https://127.0.0.1:9", auth=(args.user, args.password), transport="basic", ca_trust_path=copy)
+        expect_error(lambda: used.run_cmd("echo no"), requests.exceptions.ConnectionError)
+
+    stop = threading.Event()
+    threads = [threading.Thread(target=lambda: [fresh() for _ in iter(stop.is_set, True)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            ended(in_child(fresh))
     finally:
         stop.set()
         for thread in threads:

@@ -17,12 +17,14 @@ _REFUSED = "the specified credentials were rejected by the server"
 
 def requests_exceptions() -> t.Any:
     """The module `requests.exceptions`, or what stands in for it."""
-    from importlib import import_module
-
     try:
-        return import_module("requests.exceptions")
+        import requests.exceptions
+
+        return requests.exceptions
     except ImportError:
-        return import_module("winrm._requests_exceptions")
+        import winrm._requests_exceptions
+
+        return winrm._requests_exceptions
 
 
 def error(kind: str, message: str, hint: str | None) -> Exception:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import collections.abc
@@ -133,6 +135,4 @@ class Session:
 
 
 def _encoded(script: str) -> str:
-    import binascii
-
     return binascii.b2a_base64(script.encode("utf-16-le", "surrogatepass"), newline=False).decode("ascii")

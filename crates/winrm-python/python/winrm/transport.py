@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from winrm._failure import requests_exceptions
 from winrm._winrm import Client
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMTransportError
 
@@ -220,8 +221,6 @@ class Transport:
         """Raises what requests raises for arguments that it looks at no earlier than when something is sent."""
         scheme, separator, _ = self.endpoint.partition("://")
         if scheme.lower() not in ("http", "https") or not separator:
-            from winrm._failure import requests_exceptions
-
             if separator:
                 raise requests_exceptions().InvalidSchema(f"No connection adapters were found for {self.endpoint!r}")
             raise requests_exceptions().MissingSchema(
