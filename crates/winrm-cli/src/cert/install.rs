@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use openssl::x509::{X509, X509Ref};
-use winrm::certificate::{FileForm, Inspection, Purpose, Severity, printable, read_certificates, read_key, way_up};
+use winrm::certificate::{FileForm, Inspection, Purpose, Severity, read_certificates, read_key, way_up};
 use winrm::{Client, Resource, Scheme, Secret, Value, WsMan};
 use winrm_fleet::settings::Key;
 
@@ -325,7 +325,7 @@ async fn map(
                 format!(
                     "{} is mapped to {account} in place of {}",
                     wanted.subject,
-                    printable(&there.account)
+                    printer::plain(&there.account)
                 )
             }
         }

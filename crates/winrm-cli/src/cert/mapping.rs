@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use winrm::certificate::{Inspection, printable, read_certificates};
+use winrm::certificate::{Inspection, read_certificates};
 use winrm::{Instance, Resource, WsMan};
 
 use super::stores::{self, Store};
@@ -86,12 +86,12 @@ pub(super) async fn list(arguments: &CertListArguments) -> Result<ExitCode, Fail
             for mapping in &found {
                 let off = if mapping.enabled { "" } else { ", switched off" };
                 // The host's words steer no terminal.
-                let (subject, account) = (printable(&mapping.subject), printable(&mapping.account));
+                let (subject, account) = (printer::plain(&mapping.subject), printer::plain(&mapping.account));
                 printer::line(&format!("{subject} -> {account}{off}"));
                 printer::line(&format!(
                     "   issuer {}, for {}",
-                    printable(&mapping.issuer),
-                    printable(&mapping.uri)
+                    printer::plain(&mapping.issuer),
+                    printer::plain(&mapping.uri)
                 ));
             }
         }
@@ -146,7 +146,11 @@ pub(super) async fn remove(arguments: &CertRemoveArguments) -> Result<ExitCode, 
             printer::marked(
                 true,
                 "removed",
-                &format!("the mapping of {} to {}", printable(&mapping.subject), printable(&mapping.account)),
+                &format!(
+                    "the mapping of {} to {}",
+                    printer::plain(&mapping.subject),
+                    printer::plain(&mapping.account)
+                ),
             );
         }
         let mut gone = !found.is_empty();

@@ -7,6 +7,7 @@ use winrm::clixml::Value;
 
 use super::openssl;
 use crate::failure::{Failure, Status};
+use crate::printer;
 
 const SCRIPT: &str = include_str!("stores.ps1");
 
@@ -50,7 +51,7 @@ pub(super) async fn change(client: &Client, certificates: &[(Store, &X509Ref)], 
         powershell.switch("Remove");
     }
     let given = powershell.objects().await?;
-    let text = |value: &Value, name| value.property(name).and_then(Value::as_str).map(str::to_owned);
+    let text = |value: &Value, name| value.property(name).and_then(Value::as_str).map(printer::plain);
     let mut stored = Vec::new();
     for object in &given.objects {
         let (Some(store), Some(thumbprint), Some(outcome)) = (text(object, "Store"), text(object, "Thumbprint"), text(object, "Outcome"))

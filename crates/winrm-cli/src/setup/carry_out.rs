@@ -146,7 +146,7 @@ fn broken_off(given: &Objects) -> Failure {
 impl Record {
     fn read(value: &Value) -> Option<Self> {
         // The host's words are shown on a terminal, and steer nothing there.
-        let text = |name| value.property(name).and_then(Value::as_str).map(plain);
+        let text = |name| value.property(name).and_then(Value::as_str).map(printer::plain);
         Some(Self {
             item: text("Item")?,
             before: text("Before"),
@@ -160,10 +160,6 @@ impl Record {
     fn is_well(&self) -> bool {
         matches!(self.outcome.as_str(), "unchanged" | "changed" | "would change")
     }
-}
-
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 fn show(records: &[Record], is_undo: bool) {
