@@ -7,6 +7,8 @@
     reason = "what a test runs into is its failure, and what the support modules print is its output"
 )]
 
+#[path = "support/cutter.rs"]
+mod cutter;
 #[expect(dead_code, reason = "other tests use all of it")]
 mod support;
 #[path = "support/windows.rs"]
@@ -17,6 +19,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
+use cutter::Cutter;
 use windows::{ALICES, Windows, files_with, processes_with, signal, until};
 
 #[test]
@@ -395,4 +398,30 @@ fn a_deadline_ends_the_command() {
     assert_eq!(told.code, Some(124), "{told:?}");
     let process = format!("/proc/{}", fs::read_to_string(&pid).unwrap().trim());
     until("the command's end", || !std::path::Path::new(&process).exists());
+}
+
+#[test]
+fn a_connection_that_is_cut_logs_nobody_on_twice() {
+    let Some(windows) = Windows::new("become-cut", &[]) else {
+        return;
+    };
+    let alices = windows.alices();
+    let mut limit = 0;
+    loop {
+        let cutter = Cutter::start(&windows.service.url, limit);
+        let url = cutter.url();
+        let arguments = ["--become", "alice", "--become-password-file", &alices, &url, "--", "echo $USERNAME"];
+        let told = windows.told("run", &arguments);
+        limit += 1;
+        // A script that was begun may come to its logon after its client has ended: so all are counted.
+        assert!(windows.logons() as u64 <= limit, "{limit} runs: {}", windows.log());
+        if told.code == Some(0) {
+            assert_eq!(told.out, "alice\n");
+            // The last messages say that the shell may go.
+            break;
+        }
+        assert!(!told.err.is_empty() && told.code == Some(4), "cut at message {limit}: {told:?}");
+        assert!(limit < 60, "{told:?}");
+    }
+    assert!(limit > 6, "only {limit} messages");
 }

@@ -85,7 +85,7 @@ fn a_task_streams_and_ends_as_a_command_does() {
     let log = windows.log();
     assert_eq!(log.matches("RegisterTaskDefinition").count(), 1, "{log}");
     assert!(
-        log.contains("Deny S-1-5-2 FullControl") && log.contains("Allow alice ReadWrite"),
+        log.contains("Deny S-1-5-2 FullControl") && log.contains("Allow alice FullControl"),
         "{log}"
     );
     // Nothing of it is left.
@@ -112,6 +112,15 @@ fn a_task_streams_and_ends_as_a_command_does() {
     );
     let told = windows.told("run", &["--task", url, "--", "echo $STANDIN_TOKEN"]);
     assert!(told.out.ends_with(" highest logon=2\n") && told.code == Some(0), "{told:?}");
+    // Many hosts at once.
+    let port = url.split(':').nth(2).unwrap().split('/').next().unwrap();
+    let hosts = format!("127.0.0.1:{port},localhost:{port}");
+    let told = windows.told("run", &["--task", "--become", "SYSTEM", &hosts, "--", "echo $STANDIN_TOKEN"]);
+    assert_eq!(
+        (told.code, told.out.matches("SYSTEM highest logon=5").count()),
+        (Some(0), 2),
+        "{told:?}"
+    );
     let told = windows.told("run", &["--task", "--skip-cmd-shell", url, "--", "/bin/echo", "a b"]);
     assert_eq!((told.out.as_str(), told.code), ("a b\n", Some(0)), "{told:?}");
 }
@@ -353,4 +362,27 @@ fn a_task_that_is_left_alone_can_be_stopped_and_has_a_deadline() {
     assert_eq!(windows.task(&["remove", "--force", &id]).code, Some(0));
     let told = windows.told("run", &["--task", "--detach", "127.0.0.1,127.0.0.2", "--", "id"]);
     assert!(told.err.contains("--detach is for one host") && told.code == Some(1), "{told:?}");
+}
+
+#[test]
+fn what_earlier_launchers_left_behind_is_swept() {
+    let Some(windows) = Windows::new("task-stale", &[]) else {
+        return;
+    };
+    let all = windows.folder.join("tasks/winrm");
+    let leave = |name: &str, date: &str, runs: bool| {
+        fs::create_dir_all(all.join(name)).unwrap();
+        fs::write(all.join(name).join("definition"), format!("Date={date}\n")).unwrap();
+        if runs {
+            fs::write(all.join(name).join("running"), "").unwrap();
+        }
+    };
+    leave("winrm-stale", "2020-01-01T00:00:00", false);
+    leave("winrm-runs", "2020-01-01T00:00:00", true);
+    leave("winrm-fresh", "2099-01-01T00:00:00", false);
+    let told = windows.told("run", &["--task", &windows.service.url, "--", "echo ok"]);
+    assert_eq!((told.out.as_str(), told.code), ("ok\n", Some(0)), "{told:?}");
+    let mut left: Vec<_> = fs::read_dir(&all).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["winrm-fresh", "winrm-runs"]);
 }

@@ -1,26 +1,8 @@
 # Registers a scheduled task for a command, starts it, and passes on its streams or leaves it alone. What is to be done comes behind this script on
-# standard input: eight hexadecimal digits, and so many bytes of UTF-8, fields that NULs separate. The first line that it writes, with a mark that
-# the other side has chosen, tells whether the command was started; everything behind it is the command's.
+# standard input: eight hexadecimal digits, and so many bytes of UTF-8, fields that NULs separate. The first line that it writes, see
+# request.ps1, tells whether the command was started; everything behind it is the command's.
 # The task's process gets its own script, the command, its variables and its input through pipes that nobody but its account may open: the task
 # itself holds no more than their name. It is taken out of the Task Scheduler as soon as it runs.
-Set-StrictMode -Version 2.0
-$ErrorActionPreference = 'Stop'
-$ProgressPreference = 'SilentlyContinue'
-$in = [Console]::OpenStandardInput()
-function Read-Part([int] $length) {
-    $bytes = New-Object byte[] $length
-    $count = 0
-    while ($count -lt $length) {
-        $read = $in.Read($bytes, $count, $length - $count)
-        if ($read -le 0) { throw 'what is to be run did not arrive as a whole' }
-        $count += $read
-    }
-    [System.Text.Encoding]::UTF8.GetString($bytes)
-}
-function Write-State([string] $stage, [long] $code, [string] $text) {
-    [Console]::Out.Write("MARK $stage $code $($text -replace '[\r\n]+', ' ')`n")
-    [Console]::Out.Flush()
-}
 function Send-Part($pipe, [string] $text) {
     $bytes = [System.Text.Encoding]::UTF8.GetBytes($text)
     $head = [System.Text.Encoding]::ASCII.GetBytes($bytes.Length.ToString('x8'))
@@ -57,7 +39,7 @@ try {
     $network = New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-2'
     $security.AddAccessRule((New-Object System.IO.Pipes.PipeAccessRule $network, 'FullControl', 'Deny'))
     $security.AddAccessRule((New-Object System.IO.Pipes.PipeAccessRule $own, 'FullControl', 'Allow'))
-    $security.AddAccessRule((New-Object System.IO.Pipes.PipeAccessRule $identity, 'ReadWrite', 'Allow'))
+    $security.AddAccessRule((New-Object System.IO.Pipes.PipeAccessRule $identity, 'FullControl', 'Allow'))
     $stage = 'pipe'
     $directions = @{ in = 'Out'; control = 'InOut' }
     if (-not $detached) { $directions.out = 'In'; $directions.err = 'In' }
@@ -87,7 +69,8 @@ try {
     $stage = 'register'
     try { $tasks = Call $service 'GetFolder' '\winrm' } catch { $tasks = Call (Call $service 'GetFolder' '\') 'CreateFolder' 'winrm' $null }
     # What earlier ones have left behind, if any: those that run belong to somebody.
-    foreach ($old in @(Call $tasks 'GetTasks' 1)) {
+    $known = Call $tasks 'GetTasks' 1
+    foreach ($old in $known) {
         try {
             if ($old.State -ne 4 -and [DateTime] $old.Definition.RegistrationInfo.Date -lt [DateTime]::Now.AddMinutes(-10)) { $null = Call $tasks 'DeleteTask' $old.Name 0 }
         } catch { $Error.Clear() }

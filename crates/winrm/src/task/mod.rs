@@ -11,6 +11,8 @@ use crate::session::new_id;
 
 pub use tasks::{TaskInfo, TaskState, Tasks};
 
+/// What stands in front of the two scripts that are asked for something.
+const REQUEST: &str = include_str!("request.ps1");
 const LAUNCH: &str = include_str!("launch.ps1");
 const BOOTSTRAP: &str = include_str!("bootstrap.ps1");
 const RUNNER: &str = include_str!("runner.ps1");
@@ -51,7 +53,7 @@ impl Order {
             Self::Run { id, detached, seconds } => (id, detached, seconds),
             Self::Ask(fields) => {
                 let fields = fields.each_ref().map(String::as_str);
-                let script = Launch::script(TASKS, &mark);
+                let script = Launch::script(&[REQUEST, TASKS].concat(), &mark);
                 return Launch::new(
                     mark,
                     &script,
@@ -78,7 +80,7 @@ impl Order {
         let directory = plan.options.0.working_directory.take().unwrap_or_default();
         let runner = powershell::without_comments(RUNNER).replace("CHANNEL", &channel);
         let bootstrap = powershell::literal(&powershell::without_comments(BOOTSTRAP));
-        let script = Launch::script(LAUNCH, &mark).replace("'BOOTSTRAP'", &bootstrap);
+        let script = Launch::script(&[REQUEST, LAUNCH].concat(), &mark).replace("'BOOTSTRAP'", &bootstrap);
         let seconds = seconds.to_string();
         let name = account.as_ref().map_or("", RunAs::account);
         let what = match &account {

@@ -1,6 +1,6 @@
 # What a scheduled task of ours does: runs a command, which it is told through the pipe $p, and hands its streams to pipes, or to files in a folder
 # when nobody stays. `Read-Part` reads from the pipe, see bootstrap.ps1.
-Set-StrictMode -Version 2.0
+Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $program, $arguments, $directory, $folder, $seconds, $variables = (Read-Part ([Convert]::ToInt32((Read-Part 8), 16))).Split([char] 0)

@@ -1,23 +1,5 @@
 # Looks after commands that were left alone as tasks: lists them, follows one's output, stops or removes one. What is asked for comes behind this
-# script on standard input, as for launch.ps1.
-Set-StrictMode -Version 2.0
-$ErrorActionPreference = 'Stop'
-$ProgressPreference = 'SilentlyContinue'
-$in = [Console]::OpenStandardInput()
-function Read-Part([int] $length) {
-    $bytes = New-Object byte[] $length
-    $count = 0
-    while ($count -lt $length) {
-        $read = $in.Read($bytes, $count, $length - $count)
-        if ($read -le 0) { throw 'what is asked for did not arrive as a whole' }
-        $count += $read
-    }
-    [System.Text.Encoding]::UTF8.GetString($bytes)
-}
-function Write-State([string] $stage, [long] $code, [string] $text) {
-    [Console]::Out.Write("MARK $stage $code $($text -replace '[\r\n]+', ' ')`n")
-    [Console]::Out.Flush()
-}
+# script on standard input, as for launch.ps1; request.ps1 reads it.
 function Join-Parts([string] $folder, [string] $name) { [System.IO.Path]::Combine($folder, $name) }
 function Read-Text([string] $file) { if ([System.IO.File]::Exists($file)) { [System.IO.File]::ReadAllText($file) } else { '' } }
 # starting, running, ended CODE, or lost: its process is gone, and nobody has written how it ended.
