@@ -8,6 +8,7 @@
 )]
 
 #[path = "support/cutter.rs"]
+#[expect(dead_code, reason = "other tests use all of it")]
 mod cutter;
 #[expect(dead_code, reason = "other tests use all of it")]
 mod support;
@@ -78,6 +79,10 @@ fn streams_and_codes_pass_through() {
         windows.told("run", &[&become_alice[..], &flags].concat()).out,
         "alice plain new_credentials netonly\n"
     );
+    // Longer than what Windows takes.
+    let long = format!("echo $USERNAME; : {}; exit 6", "x".repeat(3_000));
+    let told = windows.told("run", &[&become_alice[..], &[url, "--", &long]].concat());
+    assert_eq!((told.out.as_str(), told.err.as_str(), told.code), ("alice\n", "", Some(6)));
     let told = windows.told(
         "run",
         &[&["--skip-cmd-shell"], &become_alice[..], &[url, "--", "echo", "a b"]].concat(),

@@ -76,10 +76,11 @@ impl Windows {
         for (name, value) in variables {
             export(name, Path::new(value));
         }
-        // Where a task's process finds cmd.exe.
+        // Where processes find cmd.exe, and PowerShell.
         let programs = folder.join("bin");
         fs::create_dir(&programs).unwrap();
         std::os::unix::fs::symlink(standins.join("cmd.sh"), programs.join("cmd.exe")).unwrap();
+        std::os::unix::fs::symlink(folder.join("powershell"), programs.join("powershell.exe")).unwrap();
         writeln!(script, "export PATH='{}':\"$PATH\"", programs.display()).unwrap();
         writeln!(script, "exec sh '{}' \"$@\"", standins.join("pwsh.sh").display()).unwrap();
         let wrapper = folder.join("powershell");

@@ -126,6 +126,7 @@ namespace WinRM
             startup.hStdOutput = stdout.ClientSafePipeHandle.DangerousGetHandle();
             startup.hStdError = stderr.ClientSafePipeHandle.DangerousGetHandle();
             string folder = directory.Length == 0 ? null : directory;
+            if (commandLine.Length > LongestLine) { Shorten(); }
             // CREATE_SUSPENDED, CREATE_NEW_CONSOLE, CREATE_NEW_PROCESS_GROUP, CREATE_UNICODE_ENVIRONMENT
             uint flags = 0x4 | 0x10 | 0x200 | 0x400;
             StringBuilder line = new StringBuilder(commandLine);
@@ -133,6 +134,7 @@ namespace WinRM
             if (!mayImpersonate && serviceSid.Length == 0)
             {
                 // An account that may not use another's token may still log somebody on; what starts then is not elevated.
+                if (variables.Count > 0) { throw new Failure("start", 1314, "without it, variables and long command lines can't be handed over"); }
                 string user, domain;
                 Names(out user, out domain);
                 if (!Native.CreateProcessWithLogonW(user, domain, password, logonFlags, null, line, flags, IntPtr.Zero, folder, ref startup, out process))
@@ -173,6 +175,25 @@ namespace WinRM
             Native.SetInformationJobObject(job, 9, ref limits, Marshal.SizeOf(typeof(Native.JOBOBJECT_EXTENDED_LIMIT_INFORMATION)));
             // Before Server 2012 a process that is in a job already can't be in another.
             if (!Native.AssignProcessToJobObject(job, process.hProcess)) { job = IntPtr.Zero; }
+        }
+
+        // The functions that start processes for others take 1,024 characters. A longer line goes through a variable: a PowerShell of the account
+        // takes it from there, and starts what it says with its own streams.
+        const int LongestLine = 1000;
+
+        static void Shorten()
+        {
+            const string stage = "$s = New-Object Diagnostics.ProcessStartInfo $env:WINRM_P, $env:WINRM_L\n"
+                + "$s.UseShellExecute = $false\n"
+                + "'WINRM_P', 'WINRM_L' | % { $s.EnvironmentVariables.Remove($_) }\n"
+                + "$p = [Diagnostics.Process]::Start($s)\n$p.WaitForExit()\nexit $p.ExitCode";
+            bool quoted = commandLine[0] == '"';
+            int end = commandLine.IndexOf(quoted ? '"' : ' ', 1);
+            if (end < 0) { end = commandLine.Length; }
+            variables.Add("WINRM_P=" + commandLine.Substring(quoted ? 1 : 0, quoted ? end - 1 : end));
+            variables.Add("WINRM_L=" + commandLine.Substring(Math.Min(end + 1, commandLine.Length)).TrimStart());
+            commandLine = "powershell.exe -NoProfile -NonInteractive -InputFormat None -EncodedCommand "
+                + Convert.ToBase64String(Encoding.Unicode.GetBytes(stage));
         }
 
         static bool Enable(string privilege)

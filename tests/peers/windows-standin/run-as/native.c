@@ -495,6 +495,8 @@ static BOOL start(struct handle *token, int logon_flags, const W *line, uint32_t
     if (!token || token->impersonation) return fail(INVALID_HANDLE);
     if (startup->cb != sizeof *startup || !(startup->flags & 0x100) || startup->desktop) return fail(INVALID_PARAMETER);
     if (block && !(flags & 0x400)) return fail(INVALID_PARAMETER);
+    /* "The maximum length of this string is 1024 characters." */
+    if (utf16(utf8(line), NULL) >= 1024) return fail(INVALID_PARAMETER);
     char *folder = utf8(directory);
     if (folder && access(folder, X_OK)) return fail(DIRECTORY);
     char **variables = environ, who[256];
