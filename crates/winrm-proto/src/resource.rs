@@ -59,7 +59,9 @@ impl Resource {
         if path.is_empty() {
             return Err(ResourceError::Empty);
         }
-        let uri = if path.contains("://") || path.starts_with("urn:") {
+        // What stands behind an alias may hold anything.
+        let has_scheme = path.split_once("://").is_some_and(|(scheme, _)| !scheme.contains('/'));
+        let uri = if has_scheme || path.starts_with("urn:") {
             path.to_owned()
         } else {
             let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
@@ -245,6 +247,7 @@ mod tests {
         assert_eq!(uri("wmi/root/hardware/*"), format!("{}/root/hardware/*", ns::WMI));
         assert_eq!(uri("cimv2/CIM_Processor"), format!("{}/CIM_Processor", ns::CIM_SCHEMA));
         assert_eq!(uri("http://example.org/x"), "http://example.org/x");
+        assert_eq!(uri("winrm/x://y"), "http://schemas.microsoft.com/wbem/wsman/1/x://y");
     }
 
     #[test]
