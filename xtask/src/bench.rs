@@ -36,7 +36,10 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure
         return Ok(());
     }
     // What others take for the same work is measured in the same run.
-    let peers = peers::set_up(workspace)?;
+    let mut peers = peers::set_up(workspace)?;
+    if names.is_empty() || names.iter().any(|name| name == "table") {
+        peers::build_drivers(workspace, &mut peers);
+    }
     for missing in &peers.missing {
         steps::note(missing);
     }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::steps::{self, Failure, Workspace};
 use crate::{packages, python, wheel};
@@ -91,6 +92,34 @@ fn set_up_go(peers: &mut Peers) {
         _ => peers
             .missing
             .push("no Go, or no golang-github-masterzen-winrm-dev: the Go client is left out".to_owned()),
+    }
+}
+
+/// Programs around the Go client and the crate winrm-rs, for the comparison of the benchmarks.
+pub(crate) fn build_drivers(workspace: &Workspace, peers: &mut Peers) {
+    let sources = workspace.root.join("tests/peers");
+    if let Some((_, go)) = peers.variables.iter().find(|(name, _)| *name == "WINRM_TEST_GO") {
+        let binary = workspace.peers().join("go-bench");
+        let mut build = Command::new(go);
+        build.args(["build", "-o"]).arg(&binary).arg(sources.join("go/bench/bench.go"));
+        build.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode");
+        build.env("GOCACHE", workspace.peers().join("go-cache"));
+        match steps::run_quietly(&mut build) {
+            Ok(_) => peers.variables.push(("WINRM_TEST_GO_BENCH", binary.into())),
+            Err(failure) => peers.missing.push(format!("the Go client can't be built: {}", failure.message)),
+        }
+    }
+    let folder = workspace.peers().join("winrm-rs");
+    let mut build = workspace.cargo();
+    build.args(["build", "--quiet", "--release", "--locked", "--manifest-path"]);
+    build.arg(sources.join("winrm-rs/Cargo.toml")).arg("--target-dir").arg(&folder);
+    match steps::run_quietly(&mut build) {
+        Ok(_) => peers
+            .variables
+            .push(("WINRM_TEST_WINRM_RS", folder.join("release/bench-winrm-rs").into())),
+        Err(failure) => peers
+            .missing
+            .push(format!("the crate winrm-rs can't be built: {}", failure.message)),
     }
 }
 

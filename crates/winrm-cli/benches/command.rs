@@ -3,41 +3,28 @@
 //! The service and the floor's server are processes of their own, so that the CPU time of this process is the client's.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "served/floor.rs"]
+mod floor;
 mod served;
 
-use std::convert::Infallible;
-use std::io::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use floor::{Bare, FLOOR, Sizes};
 use rustix::time::{ClockId, clock_gettime};
 use served::{Outcome, Served};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use winrm::{Client, Credentials, Encryption, Secret, Transport};
-use winrm_proto::shell::{
-    CommandRequest, CommandResponse, CommandState, CreateResponse, CreateShell, DeleteResponse, DeleteShell, ReceiveRequest,
-    ReceiveResponse, Signal, SignalRequest, SignalResponse, State, StreamData,
-};
-use winrm_proto::{RequestHeader, ResponseHeader};
 
-const FLOOR: &str = "WINRM_BENCH_FLOOR";
 const PASSWORD: &str = "benchmark";
 const ROUNDS: usize = 9;
 const COMMANDS: u32 = 200;
 const STREAMED: u64 = 500_000_000;
-const ID: &str = "11111111-2222-3333-4444-555555555555";
 
 fn main() -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if std::env::var_os(FLOOR).is_some() {
-        return runtime.block_on(serve_floor());
+        return runtime.block_on(floor::serve());
     }
     runtime.block_on(measure())
 }
@@ -45,7 +32,7 @@ fn main() -> Outcome {
 async fn measure() -> Outcome {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("pw"), PASSWORD)?;
-    let service = Served::service(folder.path())?;
+    let service = Served::service(folder.path(), |_| {})?;
     let floor = Served::start(Command::new(std::env::current_exe()?).env(FLOOR, "1"))?;
     let client = Client::builder(&service.url)
         .credentials(Credentials::parse("bench", Secret::new(PASSWORD))?)
@@ -206,116 +193,4 @@ fn peak_megabytes(process: &str) -> Outcome<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .ok_or("no peak in the process's status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1024)
-}
-
-/// The sizes of a command's requests and answers, headers of HTTP left out.
-struct Sizes {
-    full: Vec<(usize, usize)>,
-    kept: Vec<(usize, usize)>,
-}
-
-impl Sizes {
-    fn of_a_command() -> Outcome<Self> {
-        let mut header = RequestHeader::new("http://127.0.0.1:12345/wsman");
-        header.session_id = Some(format!("uuid:{ID}"));
-        let message = format!("uuid:{ID}");
-        let answer = ResponseHeader {
-            message_id: message.clone(),
-            relates_to: Some(message.clone()),
-        };
-        let mut create = CreateShell::default();
-        (create.codepage, create.no_profile) = (Some(65_001), Some(false));
-        let mut created = CreateResponse::default();
-        (created.shell_id, created.address, created.resource_uri) = (ID.into(), header.to.clone(), winrm_proto::ns::SHELL_CMD.into());
-        let receive = ReceiveRequest {
-            shell_id: ID.into(),
-            command_id: Some(ID.into()),
-            streams: vec!["stdout".into(), "stderr".into()],
-            keep_alive: true,
-        };
-        let end = |name: &str| StreamData {
-            name: name.into(),
-            command_id: Some(ID.into()),
-            data: Bytes::new(),
-            end: true,
-        };
-        let received = ReceiveResponse {
-            streams: vec![end("stdout"), end("stderr")],
-            state: Some(CommandState {
-                command_id: Some(ID.into()),
-                state: State::Done,
-                exit_code: Some(0),
-            }),
-        };
-        let mut kept = vec![
-            (
-                CommandRequest::new(ID, "true").write(&header, &message)?.len(),
-                CommandResponse { command_id: ID.into() }.write(&answer)?.len(),
-            ),
-            (receive.write(&header, &message)?.len(), received.write(&answer)?.len()),
-        ];
-        let signal = SignalRequest {
-            shell_id: ID.into(),
-            command_id: Some(ID.into()),
-            signal: Signal::Terminate,
-        };
-        let mut full = vec![(create.write(&header, &message)?.len(), created.write(&answer)?.len())];
-        full.extend(&kept);
-        full.push((
-            DeleteShell::new(ID).write(&header, &message)?.len(),
-            DeleteResponse.write(&answer)?.len(),
-        ));
-        // A shell that goes on has to be told that the command's end was seen.
-        kept.push((signal.write(&header, &message)?.len(), SignalResponse.write(&answer)?.len()));
-        Ok(Self { full, kept })
-    }
-}
-
-/// One connection of hyper's and nothing above it.
-struct Bare {
-    sender: http1::SendRequest<Full<Bytes>>,
-}
-
-impl Bare {
-    async fn connect(url: &str) -> Outcome<Self> {
-        let stream = TcpStream::connect(url.trim_start_matches("http://")).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self { sender })
-    }
-
-    async fn post(&mut self, request: usize, response: usize, pause: Duration) -> Outcome {
-        let request = Request::post(format!("/{response}/{}", pause.as_micros()))
-            .header("host", "127.0.0.1")
-            .header("content-type", "application/soap+xml;charset=UTF-8")
-            .header("authorization", "Basic YmVuY2g6YmVuY2htYXJr")
-            .body(Full::from(vec![b'x'; request]))?;
-        self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?.into_body().collect().await?.to_bytes();
-        assert_eq!(answer.len(), response, "another answer");
-        Ok(())
-    }
-}
-
-/// Answers `POST /N/P` with N bytes after P microseconds.
-async fn serve_floor() -> Outcome {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("listening http://{}", listener.local_addr()?);
-    std::io::stdout().flush()?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
-            let mut numbers = request.uri().path()[1..].split('/').map(|number| number.parse().unwrap_or(0));
-            let (length, pause) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-            let _ = request.into_body().collect().await;
-            if pause > 0 {
-                // On a thread of its own, as a process: tokio's own clock only knows milliseconds.
-                let _ = tokio::task::spawn_blocking(move || std::thread::sleep(Duration::from_micros(pause as u64))).await;
-            }
-            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(vec![b'y'; length])))
-        });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-    }
 }

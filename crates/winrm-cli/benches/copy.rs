@@ -20,7 +20,7 @@ fn main() -> Outcome {
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
     fs::write(at("pw"), "benchmark\n")?;
-    let service = Served::service(folder.path())?;
+    let service = Served::service(folder.path(), |_| {})?;
     let copy = |verb: &str, flags: &[&str], from: &str, to: &str| -> Outcome<(f64, u64)> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
         command.args([verb, "--user", "bench", "--connection-password-file", &at("pw")]);

@@ -5,29 +5,29 @@
 //! client's.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "served/hosts.rs"]
+mod hosts;
+
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use winrm_server::{CommandLine, Credentials, Host, HostError, Process, Quotas, Server, ShellContext, Users};
+use hosts::{Hosts, PASSWORD, user};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Makes this program the hosts; its value is their number.
-const HOSTS: &str = "WINRM_BENCH_HOSTS";
-const PASSWORD: &str = "benchmark";
 const FLEET: usize = 10_000;
 const BESIDE: usize = 200;
 const ROUNDS: usize = 3;
 const RESIDENT_LIMIT: u64 = 150;
 
 fn main() -> Outcome {
-    if let Ok(count) = std::env::var(HOSTS) {
-        return tokio::runtime::Runtime::new()?.block_on(serve(count.parse()?));
+    if let Ok(count) = std::env::var(hosts::HOSTS) {
+        return tokio::runtime::Runtime::new()?.block_on(hosts::serve(count.parse()?));
     }
     let folder = tempfile::tempdir()?;
     let password = folder.path().join("pw");
@@ -38,10 +38,6 @@ fn main() -> Outcome {
         ten_thousand(folder.path(), &hosts, forks)?;
     }
     beside(folder.path(), &password, &hosts)
-}
-
-fn user(number: usize) -> String {
-    format!("user{number:05}")
 }
 
 fn ten_thousand(folder: &Path, hosts: &Hosts, forks: usize) -> Outcome {
@@ -209,75 +205,4 @@ fn theirs(python: &std::ffi::OsStr, peer: &str, list: &Path, password: &Path) ->
         cpu: number("cpu"),
         ..Run::default()
     })
-}
-
-/// The hosts, in a process of their own that is ended when dropped.
-struct Hosts {
-    child: Child,
-    addresses: Vec<SocketAddr>,
-}
-
-impl Hosts {
-    fn start(count: usize) -> Outcome<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env(HOSTS, count.to_string())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        let mut hosts = Self {
-            child,
-            addresses: Vec::new(),
-        };
-        for line in lines.take(count) {
-            hosts.addresses.push(line?.parse()?);
-        }
-        if hosts.addresses.len() < count {
-            return Err("the hosts don't start".into());
-        }
-        Ok(hosts)
-    }
-}
-
-impl Drop for Hosts {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Answers every command with the name of the user who asks.
-struct Whoami;
-
-impl Host for Whoami {
-    async fn start(&self, shell: &ShellContext, _: CommandLine) -> Result<Process, HostError> {
-        Ok(Process::finished(format!("{}\r\n", shell.user), "", 0))
-    }
-}
-
-async fn serve(count: usize) -> Outcome {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    let mut users = Users::new();
-    for number in 0..count {
-        users.add(Credentials::parse(&user(number), PASSWORD)?);
-    }
-    let mut quotas = Quotas::default();
-    quotas.max_connections = 5_000;
-    let mut server = Server::builder().users(users).quotas(quotas).host(Whoami);
-    for number in 0..u32::try_from(count)? {
-        // 127.1.0.1 and on: all of 127.0.0.0/8 is this machine's own on Linux.
-        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number);
-        server = server.listen(SocketAddr::new(IpAddr::V4(address), 0));
-    }
-    let server = server.bind().await?;
-    let mut out = std::io::stdout().lock();
-    for url in server.urls() {
-        let address = url.trim_start_matches("http://").trim_end_matches("/wsman");
-        writeln!(out, "{address}")?;
-    }
-    out.flush()?;
-    drop(out);
-    server.serve(std::future::pending()).await?;
-    Ok(())
 }

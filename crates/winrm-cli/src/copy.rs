@@ -55,9 +55,9 @@ pub(crate) async fn put(arguments: PutArguments) -> Result<ExitCode, Failure> {
         connection,
         copy,
         target,
-        sources,
-        dest,
+        paths,
     } = arguments;
+    let (sources, dest) = apart(paths);
     let dest = text(dest)?;
     let stdin = sources.iter().any(|source| source.as_os_str() == "-");
     if stdin && sources.len() > 1 {
@@ -91,9 +91,9 @@ pub(crate) async fn get(arguments: GetArguments) -> Result<ExitCode, Failure> {
         connection,
         copy,
         target,
-        sources,
-        dest,
+        paths,
     } = arguments;
+    let (sources, dest) = apart(paths);
     let sources = sources.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let stdout = dest.as_os_str() == "-";
     if stdout && sources.len() > 1 {
@@ -299,6 +299,13 @@ async fn run(
     watch.clear();
     client.close().await;
     watch.conclude(&client, outcome)
+}
+
+/// The last of the paths is the destination. The parser can't tell it from the others: behind `--` they may begin with a dash.
+fn apart(mut paths: Vec<PathBuf>) -> (Vec<PathBuf>, PathBuf) {
+    // There are two at least.
+    let dest = paths.pop().unwrap_or_default();
+    (paths, dest)
 }
 
 fn text(path: PathBuf) -> Result<String, Failure> {

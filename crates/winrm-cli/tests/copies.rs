@@ -513,6 +513,19 @@ fn a_full_disk_is_said_and_nothing_stays_on_it() {
 }
 
 #[test]
+fn names_may_begin_with_a_dash() {
+    let Some(scene) = Scene::new("dash") else { return };
+    scene.file("-name", "dashing");
+    let copy = |verb: &str, paths: &[&str]| {
+        let mut command = scene.command(verb, &scene.service.url);
+        Ended(command.arg("--").args(paths).output().unwrap()).says("1 file copied");
+    };
+    copy("put", &["-name", &scene.text("there")]);
+    copy("get", &[&scene.text("there"), "-back"]);
+    assert_eq!(fs::read(scene.path("-back")).unwrap(), b"dashing");
+}
+
+#[test]
 fn a_reader_who_has_enough_ends_the_copy() {
     let Some(scene) = Scene::new("enough") else { return };
     scene.file("huge", noise(60_000_000));

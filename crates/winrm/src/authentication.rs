@@ -334,8 +334,8 @@ fn no_credentials() -> Error {
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), Error> {
-    openssl::rand::rand_bytes(bytes)
-        .map_err(|error| Error::new(ErrorKind::Configuration, "this machine has no random numbers").with_source(error))
+    // Not OpenSSL's, which takes three milliseconds to be set up: more than the whole rest of a command over NTLM.
+    getrandom::fill(bytes).map_err(|error| Error::new(ErrorKind::Configuration, "this machine has no random numbers").with_source(error))
 }
 
 /// Why there is no Kerberos.

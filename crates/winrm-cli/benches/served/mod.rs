@@ -14,11 +14,12 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// The program's service in this folder, for the account `bench` whose password is in the folder's file `pw`.
-    pub(crate) fn service(folder: &Path) -> Outcome<Self> {
+    /// The program's service in this folder, for the account `bench` whose password is in the folder's file `pw`, with more than that.
+    pub(crate) fn service(folder: &Path, more: impl FnOnce(&mut Command)) -> Outcome<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_winrm"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--user", "bench", "--allow-unencrypted"]);
         command.args(["--password-file", "pw"]).current_dir(folder);
+        more(&mut command);
         Self::start(&mut command)
     }
 

@@ -12,7 +12,9 @@ use super::{ConnectionArguments, Format, InventoryArguments};
 /// to a part beside it, compared by SHA-256, and then replaced at once: what is cut leaves the old file, and a part
 /// (NAME.winrm-part) with which the next try goes on. Only what differs is sent: files of the same size and time of change stay.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "winrm put [OPTIONS] TARGET SRC... DEST",
+    after_help = "\
 Examples:
   winrm put web1 app.zip 'C:\\Temp\\'                        # into a folder
   winrm put web1 app.zip 'C:\\Temp\\new.zip'                 # under another name
@@ -33,7 +35,8 @@ Links to files are copied as files; links to folders are left out, and said. Alt
 without for a name at any depth. With --include only such files are copied; --exclude takes away from that.
 
 Exit status: 0 when all went well, 2 when a file could not be copied (the others are), 4 when a host can't be reached, \
-1 for usage, 130 after Ctrl-C.")]
+1 for usage, 130 after Ctrl-C."
+)]
 pub(crate) struct PutArguments {
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
@@ -44,19 +47,18 @@ pub(crate) struct PutArguments {
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
-    /// What to copy to the host
-    #[arg(value_name = "SRC", num_args = 1.., required = true)]
-    pub(crate) sources: Vec<PathBuf>,
-    /// Where to, on the host
-    #[arg(value_name = "DEST")]
-    pub(crate) dest: PathBuf,
+    /// What to copy to the host; and last, where to
+    #[arg(value_names = ["SRC", "DEST"], num_args = 2.., required = true)]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 /// Copy files and folders from a host
 ///
 /// The same as put, the other way round. Nothing is written outside DEST, whatever the host calls its files.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "winrm get [OPTIONS] TARGET SRC... DEST",
+    after_help = "\
 Examples:
   winrm get web1 'C:\\logs\\app.log' .                       # into this folder
   winrm get web1 'C:\\logs\\*.log' logs/ --mkdir
@@ -72,7 +74,8 @@ Links to files are copied as files; links to folders are left out, and said. Ins
 Of several hosts, each one's files go into DEST/HOST/.
 --include and --exclude: see put.
 
-Exit status: as put.")]
+Exit status: as put."
+)]
 pub(crate) struct GetArguments {
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
@@ -83,12 +86,9 @@ pub(crate) struct GetArguments {
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
-    /// What to copy from the host
-    #[arg(value_name = "SRC", num_args = 1.., required = true)]
-    pub(crate) sources: Vec<PathBuf>,
-    /// Where to, here
-    #[arg(value_name = "DEST")]
-    pub(crate) dest: PathBuf,
+    /// What to copy from the host; and last, where to
+    #[arg(value_names = ["SRC", "DEST"], num_args = 2.., required = true)]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 /// How to copy.
