@@ -178,7 +178,7 @@ impl Command {
     /// Runs the command by a scheduled task, which has none of the limits of a remote logon: as the account of [`run_as`](Self::run_as), or
     /// as the connection's own, without its password and so without other hosts. It runs at the highest level, without a limit of time, and
     /// its streams and its exit code arrive here as any command's. The task is taken out of the Task Scheduler as soon as it runs, and when
-    /// this side goes, the command is ended. Ctrl-C ends it.
+    /// this side drops it, the command is ended. Ctrl-C ends it.
     ///
     /// The connection's account has to be an administrator. Of a [`RunAs`], a task takes account and password.
     pub fn as_task(&mut self, as_task: bool) -> &mut Self {
