@@ -95,7 +95,7 @@ fn go() {
         .output()
         .unwrap();
     assert!(built.status.success(), "the Go client: {}", String::from_utf8_lossy(&built.stderr));
-    client("go", 16, Command::new(program));
+    client("go", 23, Command::new(program));
 }
 
 #[test]
