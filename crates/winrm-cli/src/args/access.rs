@@ -31,8 +31,6 @@ Examples:
 
 Without --on it shows the service, PowerShell's endpoints, the plug-ins and WMI's root/cimv2, as far as the host lets it.")]
 pub(crate) struct AccessShowArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// Whose descriptor: service, endpoints, endpoint:NAME, plugins or wmi:NAMESPACE; may be given several times
     #[arg(long = "on", value_name = "WHAT", value_parser = guarded, help_heading = "Access")]
     pub(crate) on: Vec<Guarded>,
@@ -40,8 +38,10 @@ pub(crate) struct AccessShowArguments {
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Access")]
     pub(crate) format: Format,
     /// The host: [USER@]HOST[:PORT] or a URL
-    #[arg(value_name = "TARGET", help_heading = "Arguments")]
+    #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Let an account in
@@ -61,11 +61,11 @@ the command shell, which winrm run and winrm ps use: those need the service's re
 Exit status: 0 when the account has the rights now, 1 for usage, 2 when the host refuses, 4 when it can't be reached or \
 doesn't let us in.")]
 pub(crate) struct AccessGrantArguments {
-    #[command(flatten)]
-    pub(crate) change: AccessChange,
     /// The rights [default: read,execute; on an endpoint: execute]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS", help_heading = "Access")]
     pub(crate) rights: Vec<Rights>,
+    #[command(flatten)]
+    pub(crate) change: AccessChange,
 }
 
 /// Take away what an account was granted
@@ -81,18 +81,16 @@ Examples:
 Exit status: 0 when the account has no such entry now, 1 for usage and for what would lock out the account that asks, 2 when the host \
 refuses, 4 when it can't be reached or doesn't let us in.")]
 pub(crate) struct AccessRevokeArguments {
-    #[command(flatten)]
-    pub(crate) change: AccessChange,
     /// Only these rights [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RIGHTS", help_heading = "Access")]
     pub(crate) rights: Vec<Rights>,
+    #[command(flatten)]
+    pub(crate) change: AccessChange,
 }
 
 /// What both changes have.
 #[derive(Debug, Args)]
 pub(crate) struct AccessChange {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// Whose descriptor to change: service, endpoint:NAME or wmi:NAMESPACE
     #[arg(long = "on", value_name = "WHAT", value_parser = guarded, default_value = "service", help_heading = "Access")]
     pub(crate) on: Guarded,
@@ -106,11 +104,13 @@ pub(crate) struct AccessChange {
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Access")]
     pub(crate) format: Format,
     /// The account: DOMAIN\NAME, NAME, NAME@DOMAIN, or an identifier (S-1-5-…)
-    #[arg(value_name = "ACCOUNT", help_heading = "Arguments")]
+    #[arg(value_name = "ACCOUNT")]
     pub(crate) account: String,
     /// The host: [USER@]HOST[:PORT] or a URL
-    #[arg(value_name = "TARGET", help_heading = "Arguments")]
+    #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -38,18 +38,18 @@ Exit status: 0 when all went well, 2 when a file could not be copied (the others
 1 for usage, 130 after Ctrl-C."
 )]
 pub(crate) struct PutArguments {
-    #[command(flatten)]
-    pub(crate) inventory: InventoryArguments,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
-    pub(crate) copy: CopyArguments,
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
     /// What to copy to the host; and last, where to
     #[arg(value_names = ["SRC", "DEST"], num_args = 2.., required = true)]
     pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    #[command(flatten)]
+    pub(crate) copy: CopyArguments,
 }
 
 /// Copy files and folders from a host
@@ -77,18 +77,18 @@ Of several hosts, each one's files go into DEST/HOST/.
 Exit status: as put."
 )]
 pub(crate) struct GetArguments {
-    #[command(flatten)]
-    pub(crate) inventory: InventoryArguments,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
-    pub(crate) copy: CopyArguments,
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
     /// What to copy from the host; and last, where to
     #[arg(value_names = ["SRC", "DEST"], num_args = 2.., required = true)]
     pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    #[command(flatten)]
+    pub(crate) copy: CopyArguments,
 }
 
 /// How to copy.

@@ -21,10 +21,6 @@ docs/doctor.md tells of each check by its id.
 
 Exit status: 0 when all is well, 2 when a problem was found, 4 when a host can't be reached or lets nobody in, 1 for usage.")]
 pub(crate) struct DoctorArguments {
-    #[command(flatten)]
-    pub(crate) inventory: InventoryArguments,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// How many hosts to look at at once
     #[arg(short, long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u16).range(1..))]
     pub(crate) forks: u16,
@@ -34,6 +30,10 @@ pub(crate) struct DoctorArguments {
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -171,6 +171,43 @@ mod tests {
         );
     }
 
+    /// What is flattened in carries its heading on to what stands behind it.
+    #[test]
+    fn no_argument_stands_under_the_heading_of_others() {
+        fn own(command: &clap::Command) -> Vec<(String, &str)> {
+            let headed = command.get_arguments().filter_map(|argument| {
+                let heading = argument.get_help_heading()?;
+                Some((argument.get_id().to_string(), heading))
+            });
+            headed.collect()
+        }
+        fn look(command: &clap::Command, shared: &[(String, &str)]) {
+            for argument in command.get_arguments().filter(|argument| argument.is_positional()) {
+                assert_eq!(argument.get_help_heading(), None, "{}: {argument}", command.get_name());
+            }
+            for (id, heading) in own(command) {
+                let is_shared = shared.iter().any(|(_, shared)| *shared == heading);
+                assert!(
+                    !is_shared || shared.contains(&(id.clone(), heading)),
+                    "{}: {id} stands under {heading}",
+                    command.get_name()
+                );
+            }
+            for verb in command.get_subcommands() {
+                look(verb, shared);
+            }
+        }
+        let shared = [
+            InventoryArguments::augment_args(clap::Command::new("inventory")),
+            ConnectionArguments::augment_args(clap::Command::new("connection")),
+            BecomeArguments::augment_args(clap::Command::new("becoming")),
+            ManyResults::augment_args(FleetArguments::augment_args(clap::Command::new("fleet"))),
+            RebootOkArguments::augment_args(RebootArguments::augment_args(clap::Command::new("reboot"))),
+        ];
+        let shared: Vec<_> = shared.iter().flat_map(own).collect();
+        look(&Arguments::command(), &shared);
+    }
+
     #[test]
     fn passwords_are_never_arguments() {
         fn all(command: &clap::Command) -> Vec<&clap::Arg> {

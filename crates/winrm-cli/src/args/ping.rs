@@ -16,13 +16,13 @@ Examples:
 
 Exit status: 0 when all that was asked went well, 4 when a host can't be reached or doesn't let us in, 1 for usage.")]
 pub(crate) struct PingArguments {
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
     pub(crate) fleet: FleetArguments,
-    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: String,
 }

@@ -45,23 +45,9 @@ code when it was the last to fail. A code that does not fit into 0 to 255 become
 On many hosts: 0 when all went well, 2 when a host has failed or was not worked on, 4 when one was unreachable, whatever else \
 there was; 1 for usage and configuration, 130 after Ctrl-C.")]
 pub(crate) struct PsArguments {
-    #[command(flatten)]
-    pub(crate) inventory: InventoryArguments,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
-    pub(crate) script: ScriptArguments,
-    #[command(flatten)]
-    pub(crate) becoming: BecomeArguments,
-    #[command(flatten)]
-    pub(crate) fleet: FleetArguments,
-    #[command(flatten)]
-    pub(crate) many: ManyResults,
     /// Deadline for the script: when it passes, the script is ended on the host
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-    #[command(flatten)]
-    pub(crate) reboot: RebootOkArguments,
     /// Leave standard input alone: the script reads an empty one
     #[arg(short = 'n', long)]
     pub(crate) no_stdin: bool,
@@ -74,6 +60,20 @@ pub(crate) struct PsArguments {
     /// The script, its words joined by spaces; with -f its arguments; - is standard input
     #[arg(value_name = "WORDS", last = true)]
     pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    #[command(flatten)]
+    pub(crate) script: ScriptArguments,
+    #[command(flatten)]
+    pub(crate) becoming: BecomeArguments,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArguments,
+    #[command(flatten)]
+    pub(crate) many: ManyResults,
+    #[command(flatten)]
+    pub(crate) reboot: RebootOkArguments,
 }
 
 /// What runs, and how.

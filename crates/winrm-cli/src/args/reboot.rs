@@ -25,10 +25,6 @@ Exit status: 0 when the restart was asked for, with --wait when the host is back
   124  it still answers when the time is over: it has not restarted, or runs no commands yet
 On many hosts: 0 when all went well, 4 when one was unreachable or has not come back, else 2.")]
 pub(crate) struct RebootArguments {
-    #[command(flatten)]
-    pub(crate) inventory: InventoryArguments,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// Wait until the host has restarted and runs commands again
     #[arg(long, help_heading = "Restart")]
     pub(crate) wait: bool,
@@ -45,8 +41,12 @@ pub(crate) struct RebootArguments {
     #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Restart")]
     pub(crate) forks: u16,
     /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
-    #[arg(value_name = "TARGET", help_heading = "Arguments")]
+    #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// What to do when a command restarts its host.

@@ -47,6 +47,18 @@ there was; 1 for usage and configuration, 130 after Ctrl-C.
 Each run on many hosts leaves a record for --rerun in $XDG_STATE_HOME/winrm/runs (~/.local/state/winrm/runs), which nobody else may \
 read; the last 20 are kept.")]
 pub(crate) struct RunArguments {
+    /// Deadline for the command: when it passes, the command is ended on the host
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Leave standard input alone: the command reads an empty one
+    #[arg(short = 'n', long)]
+    pub(crate) no_stdin: bool,
+    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// The command, and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
     #[command(flatten)]
@@ -59,20 +71,8 @@ pub(crate) struct RunArguments {
     pub(crate) fleet: FleetArguments,
     #[command(flatten)]
     pub(crate) many: ManyResults,
-    /// Deadline for the command: when it passes, the command is ended on the host
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) reboot: RebootOkArguments,
-    /// Leave standard input alone: the command reads an empty one
-    #[arg(short = 'n', long)]
-    pub(crate) no_stdin: bool,
-    /// The host: [USER@]HOST[:PORT] or a URL; several with commas. With -i a pattern: names, groups, wildcards, a:b, a:&b, a:!b
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: String,
-    /// The command, and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
 }
 
 /// What the command finds on the host.

@@ -34,13 +34,13 @@ pub(crate) struct SetupArguments {
     pub(crate) verb: Option<SetupVerb>,
     #[command(flatten)]
     pub(crate) how: HowArguments,
+    /// The host: [USER@]HOST[:PORT] or a URL; without one the script is printed
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
     #[command(flatten)]
     pub(crate) wanted: WantedArguments,
     #[command(flatten)]
     pub(crate) connection: ConnectionArguments,
-    /// The host: [USER@]HOST[:PORT] or a URL; without one the script is printed
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,11 +63,11 @@ Exit status: as of winrm setup.")]
 pub(crate) struct UndoArguments {
     #[command(flatten)]
     pub(crate) how: HowArguments,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// The host: [USER@]HOST[:PORT] or a URL; without one the script is printed
     #[arg(value_name = "TARGET")]
     pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// How it is done.

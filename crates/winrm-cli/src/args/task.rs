@@ -24,14 +24,14 @@ pub(crate) struct TaskArguments {
 pub(crate) enum TaskVerb {
     /// List the commands that were left alone on a host: id, how each stands, when it was started, as whom, and its first word
     List {
-        #[command(flatten)]
-        connection: Box<ConnectionArguments>,
         /// The list's format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
         /// The host: [USER@]HOST[:PORT] or a URL
         #[arg(value_name = "TARGET")]
         target: String,
+        #[command(flatten)]
+        connection: Box<ConnectionArguments>,
     },
     /// Follow one's output, from the beginning; the exit status is the command's. Ctrl-C leaves it running
     Attach(Box<TaskTarget>),
@@ -39,22 +39,22 @@ pub(crate) enum TaskVerb {
     Stop(Box<TaskTarget>),
     /// Remove one that has ended, with its output
     Remove {
-        #[command(flatten)]
-        task: Box<TaskTarget>,
         /// End it first where it still runs
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        task: Box<TaskTarget>,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TaskTarget {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// The task's id, as `winrm run --task --detach` and `winrm task list` print it
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }

@@ -100,8 +100,6 @@ Examples:
   winrm wsman get 'wmicimv2/Win32_Service?Name=W3SVC' web1 --fragment State")]
 pub(crate) struct WsmanGetArguments {
     #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
     pub(crate) shown: ShownArguments,
     /// Ask for this part of the resource only, mostly a property's name (wsman:FragmentTransfer)
     #[arg(long, value_name = "PATH")]
@@ -112,6 +110,8 @@ pub(crate) struct WsmanGetArguments {
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Change properties of a resource
@@ -129,8 +129,6 @@ Examples:
   winrm wsman get winrm/config/service web1 --format xml > service.xml; winrm wsman set winrm/config/service web1 --file service.xml")]
 pub(crate) struct WsmanSetArguments {
     #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
     pub(crate) shown: ShownArguments,
     #[command(flatten)]
     pub(crate) body: BodyArguments,
@@ -143,6 +141,8 @@ pub(crate) struct WsmanSetArguments {
     /// The properties, and the host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "KEY=VALUE|TARGET", required = true)]
     pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Make a resource: a listener, a mapping of certificates
@@ -160,8 +160,6 @@ Examples:
 Keys of a listener or a mapping that are given as properties are put behind RESOURCE.")]
 pub(crate) struct WsmanCreateArguments {
     #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
     pub(crate) body: BodyArguments,
     /// How to print where the resource is
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
@@ -172,6 +170,8 @@ pub(crate) struct WsmanCreateArguments {
     /// The properties, and the host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "KEY=VALUE|TARGET", required = true)]
     pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Remove a resource
@@ -181,14 +181,14 @@ Examples:
   winrm wsman delete 'winrm/config/Listener?Address=*+Transport=HTTP' https://web1:5986
   winrm wsman delete 'wmicimv2/Win32_Environment?Name=X+UserName=<SYSTEM>' web1")]
 pub(crate) struct WsmanDeleteArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// What to remove
     #[arg(value_name = "RESOURCE")]
     pub(crate) resource: String,
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// List the instances of a resource
@@ -203,8 +203,6 @@ Examples:
   winrm wsman enumerate wmicimv2/Win32_Service web1 --dialect selector --filter Name=W3SVC
   winrm wsman enumerate 'wmicimv2/*' web1 --dialect association --filter 'object=wmicimv2/Win32_Service?Name=W3SVC'")]
 pub(crate) struct WsmanEnumerateArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     #[command(flatten)]
     pub(crate) shown: ShownArguments,
     /// List those only that this takes: in WQL a query or the condition of one; see --dialect
@@ -236,6 +234,8 @@ pub(crate) struct WsmanEnumerateArguments {
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -263,8 +263,6 @@ Examples:
   winrm wsman invoke Restore winrm/config web1")]
 pub(crate) struct WsmanInvokeArguments {
     #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-    #[command(flatten)]
     pub(crate) shown: ShownArguments,
     #[command(flatten)]
     pub(crate) body: BodyArguments,
@@ -280,6 +278,8 @@ pub(crate) struct WsmanInvokeArguments {
     /// The parameters, and the host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "KEY=VALUE|TARGET", required = true)]
     pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Ask a host who it is
@@ -291,14 +291,14 @@ Examples:
   winrm wsman identify web1
   winrm wsman identify -u alice web1 --format json")]
 pub(crate) struct WsmanIdentifyArguments {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: WsmanFormat,
     /// The host: [USER@]HOST[:PORT] or a URL
     #[arg(value_name = "TARGET")]
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 /// Say what an error number means, and what to do about it
