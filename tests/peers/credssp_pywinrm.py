@@ -1,10 +1,14 @@
 """pywinrm with CredSSP (requests-credssp) as a client of our service: encrypted over http, and over https."""
 
+import hashlib
 import os
+import ssl
+import uuid
 import warnings
 
 import winrm
 from requests_credssp.exceptions import AuthenticationException, NTStatusException
+from winrm.exceptions import WSManFaultError
 
 from cases import Cases, expect, expect_error
 from encrypted_pywinrm import encrypted, run
@@ -79,6 +83,54 @@ def _():
 def _():
     other = protocol(url=args.other_url)
     expect_error(lambda: run(other, "echo no"), AuthenticationException)
+
+
+def configure(thumbprint):
+    """Writes the service's setting."""
+    addressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+    service = "http://schemas.microsoft.com/wbem/wsman/1/config/service"
+    protocol().send_message(f"""<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' xmlns:a='{addressing}'
+      xmlns:w='http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd'><s:Header>
+      <a:To>{args.url}</a:To><a:ReplyTo><a:Address>{addressing}/role/anonymous</a:Address></a:ReplyTo>
+      <a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><w:ResourceURI>{service}</w:ResourceURI>
+      <a:Action>http://schemas.xmlsoap.org/ws/2004/09/transfer/Put</a:Action></s:Header><s:Body>
+      <Service xmlns='{service}'><CertificateThumbprint>{thumbprint}</CertificateThumbprint></Service>
+      </s:Body></s:Envelope>""")
+
+
+def inside(client):
+    """The certificate of the TLS inside of a new connection, DER."""
+    shell = client.open_shell()
+    (context,) = client.transport.session.auth.contexts.values()
+    certificate = context.tls_connection.getpeercert(True)
+    client.close_shell(shell)
+    return certificate
+
+
+@cases.case("the certificate inside is the one that the service's configuration names")
+def _():
+    with open(args.certificate, encoding="ascii") as file:
+        listeners = ssl.PEM_cert_to_DER_cert(file.read())
+    thumbprint = hashlib.sha1(listeners).hexdigest()
+    own = inside(protocol())
+    expect(own == listeners, False, "before")
+    before = protocol()
+    shell = before.open_shell()
+    configure(thumbprint.upper())
+    try:
+        for mechanism, user, password in WAYS:
+            expect(inside(protocol(mechanism, user, password)) == listeners, True, f"{mechanism} as {user}")
+        # What was authenticated goes on.
+        command = before.run_command(shell, "echo after")
+        expect(before.get_command_output(shell, command), (b"after\n", b"", 0))
+        before.cleanup_command(shell, command)
+        before.close_shell(shell)
+        unknown = expect_error(lambda: configure("ab" * 20), WSManFaultError)
+        expect(unknown.wsman_fault_code, 0x80338082)
+        expect(inside(protocol()) == listeners, True, "after a thumbprint that was refused")
+    finally:
+        configure("")
+    expect(inside(protocol()) == own, True, "in the end")
 
 
 cases.finish()

@@ -14,6 +14,7 @@ use winrm_auth::{Challenge, ChannelBinding, ChannelBindingPolicy, Credentials, M
 
 use crate::configuration::CbtHardeningLevel;
 use crate::credssp::{self, CredSsp, CredSspAcceptors};
+use crate::tls::Identity;
 use crate::users::Users;
 
 /// A way to authenticate.
@@ -143,7 +144,8 @@ impl Acceptors {
         self.kerberos.is_some()
     }
 
-    /// A machine for one authentication under `scheme`; `None` for schemes without tokens. `binding` is that of our certificate.
+    /// A machine for one authentication under `scheme`; `None` for schemes without tokens. `binding` is that of our certificate;
+    /// `inside` is the certificate that CredSSP is configured to have.
     ///
     /// # Errors
     /// No random numbers to be had, no TLS for CredSSP.
@@ -152,6 +154,7 @@ impl Acceptors {
         scheme: &Scheme,
         binding: Option<&ChannelBinding>,
         level: CbtHardeningLevel,
+        inside: Option<&Identity>,
     ) -> Result<Option<Box<dyn TokenMachine>>, NoMachine> {
         let policy = match binding {
             None => ChannelBindingPolicy::Ignore,
@@ -168,7 +171,7 @@ impl Acceptors {
             // Bound to the TLS inside by CredSSP itself; what is outside is none of its business ([MS-CSSP] 3.1.5).
             Scheme::CredSsp => {
                 let inner = self.spnego(ChannelBindingPolicy::Ignore)?;
-                Some(Box::new(self.credssp.acceptor(inner, now())?))
+                Some(Box::new(self.credssp.acceptor(inner, inside, now())?))
             }
             _ => None,
         })

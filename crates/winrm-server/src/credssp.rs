@@ -50,7 +50,8 @@ impl CredSsp {
         self
     }
 
-    /// The certificate and key of the TLS inside. Clients don't check the certificate; some can do with RSA keys only.
+    /// The certificate and key of the TLS inside, while `winrm/config/service` names no other by its `CertificateThumbprint`. Clients
+    /// don't check the certificate; some can do with RSA keys only.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
@@ -63,15 +64,18 @@ impl CredSsp {
         (!possible).then_some(self.minimum_version)
     }
 
-    fn tls(&self, machine: &str, since_unix_epoch: Duration) -> Result<AcceptorTls, CredSspError> {
-        let version = if self.disable_tlsv1_2 {
+    fn version(&self) -> InnerTlsVersion {
+        if self.disable_tlsv1_2 {
             InnerTlsVersion::Tls10
         } else {
             InnerTlsVersion::Tls12
-        };
+        }
+    }
+
+    fn tls(&self, machine: &str, since_unix_epoch: Duration) -> Result<AcceptorTls, CredSspError> {
         match &self.identity {
-            Some(identity) => AcceptorTls::new(identity.certificate(), identity.key(), version),
-            None => AcceptorTls::self_signed(machine, since_unix_epoch, version),
+            Some(identity) => AcceptorTls::new(identity.certificate(), identity.key(), self.version()),
+            None => AcceptorTls::self_signed(machine, since_unix_epoch, self.version()),
         }
     }
 }
@@ -93,10 +97,24 @@ impl CredSspAcceptors {
         }
     }
 
-    /// An acceptor around this one, which may have no channel binding. May take a while the first time.
-    pub(crate) fn acceptor(&self, inner: SpnegoAcceptor, since_unix_epoch: Duration) -> Result<CredSspAcceptor, CredSspError> {
-        let tls = self.tls.get_or_init(|| self.settings.tls(&self.machine, since_unix_epoch));
-        let acceptor = CredSspAcceptor::new(tls.as_ref().map_err(Clone::clone)?, inner)?;
+    /// An acceptor around this one, which may have no channel binding, with the `configured` certificate where there is one. May take a
+    /// while the first time.
+    pub(crate) fn acceptor(
+        &self,
+        inner: SpnegoAcceptor,
+        configured: Option<&Identity>,
+        since_unix_epoch: Duration,
+    ) -> Result<CredSspAcceptor, CredSspError> {
+        let acceptor = match configured {
+            Some(identity) => {
+                let tls = AcceptorTls::new(identity.certificate(), identity.key(), self.settings.version())?;
+                CredSspAcceptor::new(&tls, inner)?
+            }
+            None => {
+                let tls = self.tls.get_or_init(|| self.settings.tls(&self.machine, since_unix_epoch));
+                CredSspAcceptor::new(tls.as_ref().map_err(Clone::clone)?, inner)?
+            }
+        };
         Ok(acceptor.minimum_version(self.settings.minimum_version))
     }
 }

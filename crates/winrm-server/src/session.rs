@@ -154,15 +154,16 @@ impl Session {
             _ => None,
         };
         let (service, binding, asked) = (self.service.clone(), self.link.binding.clone(), scheme.clone());
-        let level = self.service.configuration.current().cbt_hardening_level;
+        let configuration = self.service.configuration.current();
         let go_on = move || {
             let mut machine = match begun {
                 Some(machine) => machine,
-                None => service
-                    .settings
-                    .acceptors
-                    .machine(&asked, binding.as_ref(), level)?
-                    .ok_or(NoMechanism)?,
+                None => {
+                    let (level, thumbprint) = (configuration.cbt_hardening_level, &configuration.certificate_thumbprint);
+                    let inside = service.listeners.identity(thumbprint).filter(|_| !thumbprint.is_empty());
+                    let acceptors = &service.settings.acceptors;
+                    acceptors.machine(&asked, binding.as_ref(), level, inside)?.ok_or(NoMechanism)?
+                }
             };
             let step = machine.step(&token);
             Ok::<_, Box<dyn Error + Send + Sync>>((machine, step))

@@ -48,7 +48,8 @@ pub(crate) struct Configuration {
     pub(crate) root_sddl: SecurityDescriptor,
     /// The ports of listeners that are created without one.
     pub(crate) default_ports: Ports,
-    /// The certificate of listeners that are created without one; empty for the service's first.
+    /// The certificate of listeners that are created without one, and of the TLS inside CredSSP; empty for the service's first, and for
+    /// one of CredSSP's own.
     pub(crate) certificate_thumbprint: String,
     pub(crate) allow_remote_shell_access: bool,
     /// Kept, and without effect: what a command takes is the machine's business.
