@@ -1,6 +1,8 @@
 //! Where WS-Man's messages meet authentication: one request, over a connection that is authenticated, sealed if the
 //! connection is, and the SOAP that answers it.
 
+mod handshake;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::pin;
@@ -13,15 +15,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use tokio::sync::OnceCell;
-use winrm_auth::kerberos::Delegation;
+use winrm_auth::Sealer;
 use winrm_auth::sealed_body::{self, Protocol};
-use winrm_auth::{Scheme, Sealer, SecurityContext, Step};
 use winrm_proto::fault::code;
 use winrm_proto::xml::Limits;
 use winrm_proto::{Envelope, ReadError, RequestHeader};
 
 use crate::answer;
-use crate::authentication::{Authentication, Tokens, authorization};
+use crate::authentication::Authentication;
 use crate::builder::Settings;
 use crate::cleanup::Cleanups;
 use crate::client::Reply;
@@ -186,13 +187,6 @@ pub(crate) struct Ahead<'a> {
     pub(crate) line: &'a mut Line,
     /// Gives the next request's body once there is one, and nothing when there will be none.
     pub(crate) next: &'a mut (dyn FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send),
-}
-
-/// How an exchange of tokens went.
-enum Exchanged {
-    Done(Security),
-    /// The host doesn't know the scheme; it offers these.
-    NotOffered(Vec<String>),
 }
 
 impl Session {
@@ -639,126 +633,6 @@ impl Session {
                 .at_least(MayHaveRun::Unknown),
         }
     }
-
-    /// Makes a connection and authenticates it.
-    async fn open(&self, credential: Credential) -> Result<Channel, Error> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut connection = self.dialer.dial(number).await?;
-        let security = match (&self.authentication, credential) {
-            (authentication, _) if let Some(value) = authentication.header() => Security::Header(value),
-            (Authentication::Tokens(tokens), Credential::Needed) => self.authenticate(tokens, &mut connection).await?,
-            _ => Security::None,
-        };
-        Ok(Channel {
-            connection,
-            security,
-            used: false,
-        })
-    }
-
-    /// Exchanges tokens until both sides know each other. The first is sent at once, on an empty body: no 401 is waited for.
-    async fn authenticate(&self, tokens: &Tokens, connection: &mut Connection) -> Result<Security, Error> {
-        let mut refusal = None;
-        for scheme in tokens.schemes() {
-            let offered = |names: &Vec<String>| names.iter().any(|name| name.eq_ignore_ascii_case(scheme.name()));
-            if !refusal.as_ref().is_none_or(offered) {
-                continue;
-            }
-            match self.exchange_tokens(tokens, scheme, connection).await? {
-                Exchanged::Done(security) => {
-                    return Ok(security);
-                }
-                Exchanged::NotOffered(names) => refusal = Some(names),
-            }
-        }
-        let names = refusal.unwrap_or_default();
-        Err(answer::not_accepted(&names, &self.url, &self.authentication.tried()).with_hint(self.hint(&names)))
-    }
-
-    async fn exchange_tokens(&self, tokens: &Tokens, scheme: &Scheme, connection: &mut Connection) -> Result<Exchanged, Error> {
-        let begun = tokens.begin(connection.certificate.as_deref()).await?;
-        let (mut machine, mut step) = (begun.machine, begun.step);
-        let number = connection.number;
-        let done = |context, seals, pending| established(context, scheme, seals, pending, number).map(Exchanged::Done);
-        let mut first = true;
-        loop {
-            let (token, context) = match step {
-                Step::Continue(token) => (Some(token), None),
-                Step::Done { token, context } => (token, Some(context)),
-            };
-            let (token, context) = match (token, context) {
-                (None, Some(context)) => {
-                    return done(context, tokens.seals, None);
-                }
-                (Some(token), Some(context)) if !tokens.seals => {
-                    // The last token needs no request of its own.
-                    let pending = authorization(scheme, token)?;
-                    return done(context, false, Some(pending));
-                }
-                (token, context) => (token.unwrap_or_default(), context),
-            };
-            let mut request = self.post(Bytes::new());
-            request.headers_mut().insert(header::AUTHORIZATION, authorization(scheme, token)?);
-            let answer = connection.post(request, self.bounds).await;
-            // Nothing was asked for yet, whatever became of the tokens.
-            let answer = answer.map_err(|failure| self.unanswered("authentication", failure).not_run())?;
-            let reply = answer::token_of(&answer.headers, scheme);
-            match (answer.status, reply, context) {
-                (StatusCode::UNAUTHORIZED | StatusCode::OK, Some(reply), None) => {
-                    step = machine.step(&reply).map_err(|error| tokens.failed(error))?;
-                }
-                (StatusCode::OK, _, Some(context)) => {
-                    return done(context, tokens.seals, None);
-                }
-                (StatusCode::OK, None, None) => {
-                    let message = format!("{} accepted the credentials without proving who it is", self.url);
-                    return Err(Error::new(ErrorKind::Unauthorized, message));
-                }
-                (StatusCode::UNAUTHORIZED, None, None) if first => {
-                    let names = answer::offered(&answer.headers);
-                    if names.iter().any(|name| name.eq_ignore_ascii_case(scheme.name())) {
-                        return Err(self.unauthorized(&answer));
-                    }
-                    return Ok(Exchanged::NotOffered(names));
-                }
-                (StatusCode::UNAUTHORIZED, ..) => return Err(self.unauthorized(&answer)),
-                _ => {
-                    let unexpected = Error::new(
-                        ErrorKind::Protocol,
-                        format!("{} answered an authentication with a message", self.url),
-                    );
-                    return Err(answer::soap_of(answer, &self.url).err().unwrap_or(unexpected).not_run());
-                }
-            }
-            first = false;
-        }
-    }
-}
-
-fn established(
-    context: SecurityContext,
-    scheme: &Scheme,
-    seals: bool,
-    pending: Option<HeaderValue>,
-    connection: u64,
-) -> Result<Security, Error> {
-    tracing::info!(connection, %scheme, mechanism = %context.mechanism, sealed = seals, "authenticated");
-    if matches!(context.delegation, Delegation::Refused) {
-        tracing::warn!(
-            connection,
-            "the ticket was not delegated: it is not forwardable, or the KDC does not trust the host with it"
-        );
-    }
-    if !seals {
-        return Ok(Security::Established(pending));
-    }
-    let protocol = Protocol::of_scheme(scheme)
-        .ok_or_else(|| Error::new(ErrorKind::Configuration, format!("messages can't be encrypted with {scheme}")))?;
-    Ok(Security::Sealed {
-        sealer: Box::new(context.sealer),
-        protocol,
-        sent: SentBodies::default(),
-    })
 }
 
 /// Waits for a request's answer, and makes the following request meanwhile.
