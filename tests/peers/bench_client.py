@@ -84,6 +84,9 @@ class PyPSRP:
     def close(self):
         self.shell.close()
 
+    def up(self, local, remote):
+        self.client.copy(local, remote)
+
 
 class Ansible:
     def __init__(self):

@@ -66,7 +66,7 @@ pub(crate) enum Kind {
 
 const OURS: &str = "each command is a process of its own";
 const NO_COPIES: &str = "has no copies of files";
-const NO_HOSTS: &str = "its sealed NTLM is needed for these hosts";
+const NO_HOSTS: &str = "these hosts want sealed messages";
 
 impl Contender {
     /// How often a job is done in one go, or why it isn't.
