@@ -84,9 +84,6 @@ class PyPSRP:
     def close(self):
         self.shell.close()
 
-    def up(self, local, remote):
-        self.client.copy(local, remote)
-
 
 class Ansible:
     def __init__(self):

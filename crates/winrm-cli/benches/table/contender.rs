@@ -77,7 +77,7 @@ impl Contender {
             (Kind::Program, Job::Kept, _) => OURS,
             (Kind::Floor, Job::Full | Job::Kept, "basic") => return Ok(100),
             (Kind::Floor, ..) => "POSTs alone",
-            (Kind::Python(_, "pypsrp"), Job::Down, _) => "fetches by PowerShell remoting, which this service doesn't have",
+            (Kind::Python(_, "pypsrp"), Job::Up | Job::Down, _) => "copies by PowerShell remoting, which this service doesn't have",
             (Kind::Python(_, "ansible"), Job::Hosts, _) => "a process for each host: see the line about `raw` below",
             (Kind::Python(_, "pywinrm"), Job::Up | Job::Down, _) => NO_COPIES,
             (Kind::Go(_), _, "credssp" | "kerberos") => "has neither in the version that Debian packages",
