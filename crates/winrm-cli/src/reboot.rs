@@ -136,32 +136,27 @@ async fn one_of_many(host: &Host, arguments: &RebootArguments) -> Result<String,
     outcome.map_err(Failure::from)
 }
 
+/// How a host is waited for that a command has restarted; `None` where none may.
+pub(crate) fn waiting(arguments: &RebootOkArguments) -> Option<Waiting> {
+    let waiting = Waiting::default().timeout(arguments.reboot_timeout).settle(SETTLE).grace(GRACE);
+    arguments.reboot_ok.then_some(waiting)
+}
+
 /// What is known before a command that may restart its host.
 pub(crate) struct Watched<'c> {
     client: &'c Client,
     before: BootTime,
-    timeout: Duration,
+    waiting: Waiting,
 }
 
 impl<'c> Watched<'c> {
-    /// On many hosts nobody waits for a restart.
-    pub(crate) fn refuse_on_many(arguments: &RebootOkArguments) -> Result<(), Failure> {
-        match arguments.reboot_ok {
-            false => Ok(()),
-            true => Err(Failure::configuration("--reboot-ok is for one host")
-                .hint("run the command on all of them, then: winrm reboot -i INVENTORY --wait TARGET")),
-        }
-    }
-
     /// Asks when the host was started, if it may be restarted.
     pub(crate) async fn begin(client: &'c Client, arguments: &RebootOkArguments) -> Result<Option<Self>, Failure> {
-        if !arguments.reboot_ok {
-            return Ok(None);
-        }
+        let Some(waiting) = waiting(arguments) else { return Ok(None) };
         Ok(Some(Self {
             client,
             before: client.boot_time().await?,
-            timeout: arguments.reboot_timeout,
+            waiting,
         }))
     }
 
@@ -174,11 +169,7 @@ impl<'c> Watched<'c> {
         printer::note("winrm: the connection to the command was lost; looking whether the host restarts");
         let screen = Screen::new();
         let shown = Arc::clone(&screen);
-        let waiting = Waiting::default()
-            .timeout(self.timeout)
-            .settle(SETTLE)
-            .grace(GRACE)
-            .on_event(move |event| shown.see(event));
+        let waiting = self.waiting.on_event(move |event| shown.see(event));
         let waited = unless_interrupted(self.client.restarted(self.before, &waiting)).await?;
         screen.clear();
         match waited {

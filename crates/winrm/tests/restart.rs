@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 #[path = "support/machine.rs"]
+#[expect(dead_code, reason = "the program's tests use more of it")]
 mod machine;
 
 use std::sync::{Arc, Mutex};

@@ -53,7 +53,7 @@ pub(crate) struct RebootArguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RebootOkArguments {
     /// The command may restart the host: when the connection is lost, wait until the host is up again with a newer boot time, and count
-    /// the command as done then (status 0; its own exit code is unknown). On one host
+    /// the command as done then (status 0; its own exit code is unknown)
     #[arg(long, conflicts_with = "detach", help_heading = "Restart")]
     pub(crate) reboot_ok: bool,
     /// How long a restart may take with --reboot-ok

@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub(super) duration: Duration,
     /// What a ping found: vendor, version, protocol, times in milliseconds.
     pub(super) ping: Option<Map<String, Value>>,
+    /// The restart that a command was lost to: when the host was started before and after, and how often.
+    pub(super) restarted: Option<Map<String, Value>>,
 }
 
 impl Entry {
@@ -56,6 +58,7 @@ impl Entry {
             started: result.started,
             duration: result.duration,
             ping: None,
+            restarted: None,
         };
         if let Some(via) = result.via {
             entry.endpoint = Some(via.endpoint);
@@ -84,6 +87,16 @@ impl Entry {
                 });
                 if let Value::Object(facts) = facts {
                     entry.ping = Some(facts);
+                }
+            }
+            Outcome::Restarted(restarted) => {
+                let facts = json!({
+                    "before": restarted.before.to_string(),
+                    "after": restarted.after.to_string(),
+                    "starts": restarted.starts,
+                });
+                if let Value::Object(facts) = facts {
+                    entry.restarted = Some(facts);
                 }
             }
             Outcome::Failed(trouble) | Outcome::Unreachable(trouble) => {
@@ -119,6 +132,7 @@ impl Entry {
             started: None,
             duration: Duration::ZERO,
             ping: None,
+            restarted: None,
         }
     }
 
@@ -140,6 +154,7 @@ impl Entry {
             ("hint", text(&self.hint)),
             ("may_have_run", self.may_have_run.map(|may| may_have_run_name(may).into())),
             ("ping", self.ping.clone().map(Value::Object)),
+            ("restarted", self.restarted.clone().map(Value::Object)),
             ("endpoint", text(&self.endpoint)),
             ("user", text(&self.user)),
             ("transport", text(&self.transport)),
@@ -237,11 +252,16 @@ impl Entry {
                 .and_then(Value::as_f64)
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
                 .unwrap_or_default(),
-            ping: match value.remove("ping") {
-                Some(Value::Object(facts)) => Some(facts),
-                _ => None,
-            },
+            ping: facts_of(value.remove("ping")),
+            restarted: facts_of(value.remove("restarted")),
         })
+    }
+}
+
+fn facts_of(value: Option<Value>) -> Option<Map<String, Value>> {
+    match value {
+        Some(Value::Object(facts)) => Some(facts),
+        _ => None,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::connection;
 use crate::failure::{Failure, Status};
 use crate::printer::{self, Output, StatusLine};
 use crate::ps::Script;
-use crate::reboot::Watched;
+use crate::reboot;
 use crate::signals::Signals;
 
 use entry::Entry;
@@ -71,7 +71,6 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
         return crate::run::on_one_host(&connected, &arguments).await;
     }
-    Watched::refuse_on_many(&arguments.reboot)?;
     refuse_to_detach(&arguments.becoming)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
@@ -90,7 +89,8 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     }
     let fleet = fleet
         .success_codes(arguments.many.ok_codes.clone())
-        .output_limit(arguments.many.max_output);
+        .output_limit(arguments.many.max_output)
+        .may_restart(reboot::waiting(&arguments.reboot));
     let stdin = input::read(arguments.no_stdin).await?;
     let describe = move |client: &Client| -> Command {
         let mut command = crate::run::command(client, &arguments.command, &arguments.shell);
@@ -134,7 +134,6 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
         let connected = connection::connect(inventoried.settings(named.target)?, &arguments.connection, true).await?;
         return crate::ps::on_one_host(&connected, script, &arguments).await;
     }
-    Watched::refuse_on_many(&arguments.reboot)?;
     refuse_to_detach(&arguments.becoming)?;
     let targets = Targets::of(named, inventoried)?;
     let prepared = Prepared {
@@ -153,7 +152,8 @@ pub(crate) async fn powershell(arguments: PsArguments) -> Result<ExitCode, Failu
     }
     let fleet = fleet
         .success_codes(arguments.many.ok_codes.clone())
-        .output_limit(arguments.many.max_output);
+        .output_limit(arguments.many.max_output)
+        .may_restart(reboot::waiting(&arguments.reboot));
     let stdin = input::read(arguments.no_stdin || script.took_stdin).await?;
     let describe = move |client: &Client| {
         let (mut powershell, listener) = crate::ps::for_fleet(client, &script, &arguments);

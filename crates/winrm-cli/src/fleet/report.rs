@@ -99,11 +99,12 @@ fn style(verdict: Verdict, colours: bool) -> Style {
     colour.on_default()
 }
 
-/// What stands between the hosts' names and their output: `rc=0`, `FAILED | rc=3`, `UNREACHABLE!`.
+/// What stands between the hosts' names and their output: `rc=0`, `FAILED | rc=3`, `UNREACHABLE!`, `restarted, rc unknown`.
 fn caption(entry: &Entry) -> String {
     let code = entry.shown_code().map(|code| format!("rc={code}"));
     let word = match entry.verdict {
         Verdict::Ok if entry.ping.is_some() => "pong",
+        Verdict::Ok if entry.restarted.is_some() => "restarted, rc unknown",
         Verdict::Ok => "",
         Verdict::Failed => "FAILED",
         Verdict::Unreachable => "UNREACHABLE!",

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use winrm::{Client, Command, PowerShell};
+use winrm::{Client, Command, PowerShell, Waiting};
 
 pub use capture::{CaptureReader, Captured};
 pub use files::TooFewFiles;
@@ -61,6 +61,7 @@ pub struct Fleet {
     max_fail: Option<Amount>,
     output_limit: u64,
     success_codes: Vec<u32>,
+    restart: Option<Waiting>,
 }
 
 impl Fleet {
@@ -73,6 +74,7 @@ impl Fleet {
             max_fail: None,
             output_limit: OUTPUT_LIMIT,
             success_codes: vec![0],
+            restart: None,
         }
     }
 
@@ -104,6 +106,14 @@ impl Fleet {
     /// The exit codes that mean success; only 0 where nothing is said.
     pub fn success_codes(mut self, codes: impl IntoIterator<Item = u32>) -> Self {
         self.success_codes = codes.into_iter().collect();
+        self
+    }
+
+    /// What is run may restart its host: when the connection is lost, the host is waited for in this way, and it went well there once it
+    /// is up again ([`Outcome::Restarted`]). Hosts are asked for their boot time first. Those that are waited for count among those
+    /// that are worked on at once. With `None`, or where nothing is said, a command that is lost is lost.
+    pub fn may_restart(mut self, waiting: impl Into<Option<Waiting>>) -> Self {
+        self.restart = waiting.into();
         self
     }
 
@@ -185,6 +195,7 @@ impl Run {
             limits: Arc::new(Limits {
                 output: fleet.output_limit,
                 success_codes: fleet.success_codes,
+                restart: fleet.restart,
             }),
             forks: fleet.forks,
             batch,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use winrm::{ErrorKind, MayHaveRun, Ping, Transport};
+use winrm::{ErrorKind, MayHaveRun, Ping, Restarted, Transport};
 
 use super::capture::Captured;
 use crate::settings::goes_on_after;
@@ -62,7 +62,7 @@ impl HostResult {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match &self.outcome {
-            Outcome::Ended { success: true, .. } | Outcome::Answered(_) => Verdict::Ok,
+            Outcome::Ended { success: true, .. } | Outcome::Restarted(_) | Outcome::Answered(_) => Verdict::Ok,
             Outcome::Ended { .. } | Outcome::Failed(_) => Verdict::Failed,
             Outcome::Unreachable(_) => Verdict::Unreachable,
             Outcome::Cancelled(_) => Verdict::Cancelled,
@@ -82,6 +82,9 @@ pub enum Outcome {
         /// Whether that is one of the codes that mean success.
         success: bool,
     },
+    /// The command was lost, since its host has restarted, as it [may](super::Fleet::may_restart); the host is up again. The exit code
+    /// is unknown.
+    Restarted(Restarted),
     /// The host has answered a ping.
     Answered(Ping),
     /// The host's settings can't be used, or the command was not run to its end although the host was reached.
@@ -150,6 +153,8 @@ pub struct Trouble {
     message: String,
     hint: Option<String>,
     may_have_run: MayHaveRun,
+    /// Whether a command's end was not heard of.
+    lost: bool,
 }
 
 /// The kind of a [`Trouble`].
@@ -176,6 +181,7 @@ impl Trouble {
             message: message.into(),
             hint: None,
             may_have_run: MayHaveRun::No,
+            lost: false,
         }
     }
 
@@ -253,6 +259,11 @@ impl Trouble {
         }
     }
 
+    /// Whether a command was, or may have been, started, and its end was not heard of.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Whether another transport may get further.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.kind, TroubleKind::Winrm(kind) if goes_on_after(kind, self.may_have_run))
@@ -285,6 +296,7 @@ impl From<winrm::Error> for Trouble {
             message,
             hint: error.hint().map(str::to_owned),
             may_have_run: error.may_have_run(),
+            lost: error.is_lost(),
         }
     }
 }

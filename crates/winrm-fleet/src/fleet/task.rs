@@ -7,7 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use winrm::{Child, ChildStderr, ChildStdout, Client, Command, ExitStatus, MayHaveRun, Ping, PowerShell, RunAs, Signal, Transport};
+use winrm::{
+    BootTime, Child, ChildStderr, ChildStdout, Client, Command, ErrorKind, ExitStatus, MayHaveRun, Ping, PowerShell, RunAs, Signal,
+    Transport, Waiting,
+};
 
 use super::capture::Captured;
 use super::host::{Attempt, Host};
@@ -24,12 +27,21 @@ pub(super) enum Job {
     Ping,
 }
 
+impl Job {
+    /// Whether anything runs on the hosts.
+    fn runs(&self) -> bool {
+        !matches!(self, Self::Ping)
+    }
+}
+
 pub(super) type DescribeScript = Box<dyn Fn(&Client) -> (PowerShell, Box<dyn Listener>) + Send + Sync>;
 
 /// What holds for every host.
 pub(super) struct Limits {
     pub(super) output: u64,
     pub(super) success_codes: Vec<u32>,
+    /// How a host is waited for that is restarted by what runs there; `None` where none may be.
+    pub(super) restart: Option<Waiting>,
 }
 
 /// How far a run is from being stopped.
@@ -132,8 +144,14 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
             }
             Err(trouble) => return Outcome::Failed(trouble.after(&earlier, transport)),
         };
+        let mut before = None;
         let begun = tokio::select! {
-            begun = begin(&client, run_as, job) => begun,
+            begun = async {
+                if limits.restart.is_some() && job.runs() {
+                    before = Some(client.boot_time().await?);
+                }
+                begin(&client, run_as, job).await
+            } => begun,
             () = reached(stage, Stage::Interrupted) => {
                 part(&client, stage).await;
                 return Outcome::Cancelled(MayHaveRun::Unknown);
@@ -148,6 +166,10 @@ async fn outcome(host: Host, job: &Job, limits: &Limits, stage: &mut watch::Rece
             Err(trouble) => failed(trouble.after(&earlier, transport)),
             Ok(Begun::Answered(ping)) => Outcome::Answered(ping),
             Ok(Begun::Child(child, streams)) => to_its_end(*child, streams, limits, stage, progress).await,
+        };
+        let outcome = match (before, &limits.restart) {
+            (Some(before), Some(waiting)) => unless_restarted(outcome, &client, before, waiting, stage).await,
+            _ => outcome,
         };
         part(&client, stage).await;
         return outcome;
@@ -213,6 +235,30 @@ fn failed(trouble: Trouble) -> Outcome {
         Outcome::Unreachable(trouble)
     } else {
         Outcome::Failed(trouble)
+    }
+}
+
+/// What an outcome means where the host may be restarted: a command that was lost is done if the host has restarted since `before`.
+async fn unless_restarted(
+    outcome: Outcome,
+    client: &Client,
+    before: BootTime,
+    waiting: &Waiting,
+    stage: &mut watch::Receiver<Stage>,
+) -> Outcome {
+    match &outcome {
+        Outcome::Failed(trouble) | Outcome::Unreachable(trouble) if trouble.is_lost() => {}
+        _ => return outcome,
+    }
+    let restarted = tokio::select! {
+        restarted = client.restarted(before, waiting) => restarted,
+        () = reached(stage, Stage::Interrupted) => return Outcome::Cancelled(MayHaveRun::Yes),
+    };
+    match restarted {
+        Ok(restarted) => Outcome::Restarted(restarted),
+        // This was no restart: what had happened to the command is what matters.
+        Err(error) if error.kind() == ErrorKind::Deadline => outcome,
+        Err(error) => failed(error.into()),
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     boot: Mutex<String>,
     /// Whether WMI says it; otherwise only PowerShell does.
     wmi: AtomicBool,
+    /// Whether PowerShell takes it down.
+    powershell_falls: AtomicBool,
     commands: Mutex<Vec<String>>,
     /// What `shutdown.exe` ends with.
     shutdown: Mutex<(u32, &'static str)>,
@@ -37,6 +39,7 @@ impl Machine {
         let facts = Arc::new(Facts {
             boot: Mutex::default(),
             wmi: AtomicBool::new(true),
+            powershell_falls: AtomicBool::new(false),
             commands: Mutex::default(),
             shutdown: Mutex::new((0, "")),
             asked,
@@ -104,6 +107,11 @@ impl Machine {
         self.facts.wmi.store(false, Ordering::Relaxed);
     }
 
+    /// From now on PowerShell runs until the machine is switched off, as `falls` does.
+    pub(crate) fn let_powershell_fall(&self) {
+        self.facts.powershell_falls.store(true, Ordering::Relaxed);
+    }
+
     /// What `shutdown.exe` answers from now on.
     pub(crate) fn shutdown_answers(&self, code: u32, text: &'static str) {
         *self.facts.shutdown.lock().unwrap() = (code, text);
@@ -144,6 +152,9 @@ impl Host for Commands {
         if line.starts_with("powershell") {
             // It is asked for one thing only.
             self.0.commands.lock().unwrap().push("powershell".to_owned());
+            if self.0.powershell_falls.load(Ordering::Relaxed) {
+                return Ok(falling(&self.0));
+            }
             return Ok(Process::finished(format!("{}\r\n", self.0.boot.lock().unwrap()), "", 0));
         }
         self.0.commands.lock().unwrap().push(line.clone());
@@ -158,12 +169,17 @@ impl Host for Commands {
                 }
                 Ok(Process::finished("", text, code))
             }
-            // Runs until the machine is switched off.
-            "falls" => Ok(Process::from_fn(|_stdin, _stdout, _stderr| async move {
-                facts.asked.send(()).ok();
-                std::future::pending().await
-            })),
+            "falls" => Ok(falling(&facts)),
             _ => Ok(Process::finished("", "not recognized\r\n", 1)),
         }
     }
+}
+
+/// A process that runs until the machine is switched off.
+fn falling(facts: &Arc<Facts>) -> Process {
+    let facts = Arc::clone(facts);
+    Process::from_fn(|_stdin, _stdout, _stderr| async move {
+        facts.asked.send(()).ok();
+        std::future::pending().await
+    })
 }
