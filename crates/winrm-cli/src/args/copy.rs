@@ -8,7 +8,7 @@ use super::{ConnectionArguments, Format, InventoryArguments};
 
 /// Copy files and folders to a host
 ///
-/// One PowerShell on the host serves the whole copy, however many files. Bytes that give in are compressed. Each file is written
+/// One PowerShell on the host serves the whole copy, however many files. Bytes are compressed where that helps. Each file is written
 /// to a part beside it, compared by SHA-256, and then replaced at once: what is cut leaves the old file, and a part
 /// (NAME.winrm-part) with which the next try goes on. Only what differs is sent: files of the same size and time of change stay.
 #[derive(Debug, Args)]

@@ -75,7 +75,7 @@ Examples:
 `winrm VERB --help` tells more.")]
 pub(crate) struct Arguments {
     /// Say more on standard error: -v for rare events, -vv for messages, -vvv for their contents (never secrets)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) verb: Verb,

@@ -118,7 +118,7 @@ pub(crate) struct WsmanGetArguments {
 ///
 /// Reads the resource, changes the properties, and writes it back. A word with = in it is a property, the one without is TARGET,
 /// before or behind the properties. KEY=$null sets nothing at all, KEY= the empty text, a KEY twice an array. Windows' way to write them,
-/// @{KEY=\"VALUE\";KEY=\"VALUE\"}, is understood too.
+/// @{KEY="VALUE";KEY="VALUE"}, is understood too.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
