@@ -175,6 +175,24 @@ fn each_of_many_hosts_may_be_restarted_by_its_command() {
 }
 
 #[test]
+fn ctrl_c_ends_the_wait_for_many_hosts() {
+    let (mut machine, mut asked) = Machine::new(FIRST);
+    let other = Machine::new(FIRST).0;
+    let targets = format!("{},{}", machine.url(), other.url());
+    let flags = ["run", "--reboot-ok", "-f", "1", "--format", "jsonl"];
+    let child = winrm("reboot-ok-interrupted", &[&flags[..], &[&targets, "--", "falls"]].concat());
+    fall(&mut machine, &mut asked);
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let (code, out, err) = told(child);
+    assert_eq!(code, Some(130), "{out}{err}");
+    assert!(
+        out.contains(r#""status":"cancelled""#) && out.contains(r#""status":"not started""#),
+        "{out}"
+    );
+}
+
+#[test]
 fn of_many_hosts_some_restart_and_the_others_keep_their_codes() {
     let (mut one, mut one_asked) = Machine::new(FIRST);
     let (mut other, mut other_asked) = Machine::new(FIRST);
