@@ -193,6 +193,37 @@ fn ctrl_c_ends_the_wait_for_many_hosts() {
 }
 
 #[test]
+fn a_host_of_many_that_stays_away_has_run_its_command() {
+    let (mut machine, mut asked) = Machine::new(FIRST);
+    let other = Machine::new(FIRST).0;
+    let targets = format!("{},{}", machine.url(), other.url());
+    let flags = [
+        "run",
+        "--reboot-ok",
+        "--reboot-timeout",
+        "5",
+        "-f",
+        "1",
+        "--max-fail",
+        "0",
+        "--format",
+        "jsonl",
+    ];
+    let child = winrm("reboot-ok-away", &[&flags[..], &[&targets, "--", "falls"]].concat());
+    fall(&mut machine, &mut asked);
+    let (code, out, err) = told(child);
+    assert_eq!(code, Some(4), "{out}{err}");
+    let away = out
+        .lines()
+        .find(|line| line.contains("the host has not come back within 5 s"))
+        .unwrap();
+    assert!(
+        away.contains(r#""status":"unreachable""#) && away.contains(r#""may_have_run":"yes""#),
+        "{away}"
+    );
+}
+
+#[test]
 fn of_many_hosts_some_restart_and_the_others_keep_their_codes() {
     let (mut one, mut one_asked) = Machine::new(FIRST);
     let (mut other, mut other_asked) = Machine::new(FIRST);

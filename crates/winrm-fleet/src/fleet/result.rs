@@ -218,6 +218,12 @@ impl Trouble {
         self
     }
 
+    /// Says whether the command may have run, of trouble that came after it.
+    pub(super) fn of_a_command_that(mut self, may_have_run: MayHaveRun) -> Self {
+        self.may_have_run = may_have_run;
+        self
+    }
+
     /// What went wrong with the ways that were tried before this one, and with this one.
     pub(super) fn after(mut self, earlier: &[(Transport, Self)], transport: Transport) -> Self {
         if !earlier.is_empty() {

@@ -246,19 +246,19 @@ async fn unless_restarted(
     waiting: &Waiting,
     stage: &mut watch::Receiver<Stage>,
 ) -> Outcome {
-    match &outcome {
-        Outcome::Failed(trouble) | Outcome::Unreachable(trouble) if trouble.is_lost() => {}
+    let may_have_run = match &outcome {
+        Outcome::Failed(trouble) | Outcome::Unreachable(trouble) if trouble.is_lost() => trouble.may_have_run(),
         _ => return outcome,
-    }
+    };
     let restarted = tokio::select! {
         restarted = client.restarted(before, waiting) => restarted,
-        () = reached(stage, Stage::Interrupted) => return Outcome::Cancelled(MayHaveRun::Yes),
+        () = reached(stage, Stage::Interrupted) => return Outcome::Cancelled(may_have_run),
     };
     match restarted {
         Ok(restarted) => Outcome::Restarted(restarted),
         // This was no restart: what had happened to the command is what matters.
         Err(error) if error.kind() == ErrorKind::Deadline => outcome,
-        Err(error) => failed(error.into()),
+        Err(error) => failed(Trouble::from(error).of_a_command_that(may_have_run)),
     }
 }
 
