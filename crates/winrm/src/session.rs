@@ -81,6 +81,8 @@ pub(crate) struct Session {
     bounds: Bounds,
     pool: Pool,
     made: AtomicU64,
+    /// Whether the host has answered anything: then it speaks http there, and no hint doubts it.
+    answered: AtomicBool,
     input_envelope: OnceCell<usize>,
     cleanups: Cleanups,
 }
@@ -234,6 +236,7 @@ impl Session {
             },
             pool: Pool::default(),
             made: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
             input_envelope: OnceCell::new(),
             cleanups: Cleanups::default(),
         })
@@ -429,6 +432,7 @@ impl Session {
             };
             match posted {
                 Ok(answer) => {
+                    self.answered.store(true, Ordering::Relaxed);
                     tracing::debug!(
                         connection = channel.number(),
                         action = operation.action,
@@ -614,7 +618,7 @@ impl Session {
                 format!("{url} closed the connection before its answer was complete ({})", action),
             )
             .with_hint(
-                if self.dialer.endpoint.scheme() == crate::Scheme::Http && self.connections_made() == 1 {
+                if self.dialer.endpoint.scheme() == crate::Scheme::Http && !self.answered.load(Ordering::Relaxed) {
                     "the port may be for https: is the scheme right? Or something between here and there cuts connections"
                 } else {
                     "the host may have been restarted, or something between here and there cuts connections"

@@ -151,6 +151,15 @@ async fn a_truncated_answer_is_no_answer() {
     let (error, host) = failure("Command", Reply::Last(cut)).await;
     let sentence = format!("{} closed the connection before its answer was complete (Command)", host.url());
     assert_error(&error, ErrorKind::Closed, &sentence, MayHaveRun::Unknown);
+    // It has answered before: that it speaks http is beyond doubt.
+    assert!(error.hint().unwrap().starts_with("the host may have been restarted"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_first_answer_that_never_comes_may_be_that_of_https() {
+    let (error, _) = failure("Create", Reply::Last(Vec::new())).await;
+    assert_eq!((error.kind(), error.may_have_run()), (ErrorKind::Closed, MayHaveRun::No));
+    assert!(error.hint().unwrap().starts_with("the port may be for https"), "{error:?}");
 }
 
 #[tokio::test]

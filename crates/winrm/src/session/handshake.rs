@@ -77,6 +77,7 @@ impl Session {
             let answer = connection.post(request, self.bounds).await;
             // Nothing was asked for yet, whatever became of the tokens.
             let answer = answer.map_err(|failure| self.unanswered("authentication", failure).not_run())?;
+            self.answered.store(true, Ordering::Relaxed);
             let reply = answer::token_of(&answer.headers, scheme);
             match (answer.status, reply, context) {
                 (StatusCode::UNAUTHORIZED | StatusCode::OK, Some(reply), None) => {
