@@ -457,22 +457,20 @@ fn machine() -> String {
 fn limits(contenders: &[Contender], cells: &Cells) {
     let place = |wanted: fn(&Kind) -> bool| contenders.iter().position(|contender| wanted(&contender.kind));
     let pywinrm = contenders.iter().position(|contender| contender.name.starts_with("pywinrm"));
-    let cpu = |number: Option<usize>| match cells.get(&(number?, "ntlm", Job::Full)) {
+    let cpu = |number: Option<usize>, transport| match cells.get(&(number?, transport, Job::Full)) {
         Some(Ok(rounds)) if !rounds.is_empty() => Some(spread(rounds, |figures| figures.cpu).0),
         _ => None,
     };
-    let ours = cpu(place(|kind| matches!(kind, Kind::Library)));
-    for (name, theirs, least) in [
-        ("pywinrm's", cpu(pywinrm), 50.0),
-        (
-            "Go's, whose messages are in clear text",
-            cpu(place(|kind| matches!(kind, Kind::Go(_)))),
-            10.0,
-        ),
+    let ours = place(|kind| matches!(kind, Kind::Library));
+    let go = place(|kind| matches!(kind, Kind::Go(_)));
+    for (what, transport, name, theirs, least) in [
+        ("a full sealed command", "ntlm", "pywinrm's", pywinrm, 50.0),
+        ("a full sealed command", "ntlm", "Go's, whose messages are in clear text", go, 10.0),
+        ("the same command in clear text, Basic", "basic", "Go's", go, 10.0),
     ] {
-        if let (Some(ours), Some(theirs)) = (ours, theirs) {
+        if let (Some(ours), Some(theirs)) = (cpu(ours, transport), cpu(theirs, transport)) {
             println!(
-                "- client CPU for a full sealed command: 1/{:.0} of {name}; the limit is 1/{least:.0}: {}",
+                "- client CPU for {what}: 1/{:.0} of {name}; the limit is 1/{least:.0}: {}",
                 theirs / ours,
                 verdict(theirs / ours >= least)
             );
