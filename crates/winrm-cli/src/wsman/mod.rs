@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use winrm::{Association, Enumeration, Filter, Instance, Mode, Polymorphism, Resource, Selector, Value, WsMan};
 
 use crate::args::{
-    ConnectionArguments, WsmanArguments, WsmanCreateArguments, WsmanDeleteArguments, WsmanEnumerateArguments, WsmanGetArguments,
-    WsmanIdentifyArguments, WsmanInvokeArguments, WsmanMode, WsmanSetArguments, WsmanVerb,
+    BodyArguments, ConnectionArguments, WsmanArguments, WsmanCreateArguments, WsmanDeleteArguments, WsmanEnumerateArguments,
+    WsmanGetArguments, WsmanIdentifyArguments, WsmanInvokeArguments, WsmanMode, WsmanSetArguments, WsmanVerb,
 };
 use crate::connection::{self, Connected};
 use crate::failure::{Failure, Status};
@@ -104,6 +104,17 @@ enum Body {
     Instance(Instance),
 }
 
+impl Body {
+    /// The words and secret values of the command line, or the file that stands for them.
+    fn of(words: Words, arguments: &BodyArguments) -> Result<Self, Failure> {
+        match &arguments.file {
+            Some(_) if !arguments.secret.is_empty() => Err(Failure::configuration("--secret can't be used together with --file")),
+            Some(file) => Ok(Self::Instance(instance_from(file, words.values)?)),
+            None => Ok(Self::Values(words.with_secrets(arguments)?)),
+        }
+    }
+}
+
 fn nothing_to_set() -> Failure {
     Failure::configuration("there is nothing to set").hint("give properties as KEY=VALUE, an XML file with --file, or --secret KEY=FILE")
 }
@@ -113,13 +124,7 @@ async fn create(arguments: WsmanCreateArguments) -> Result<ExitCode, Failure> {
     let mut words = Words::parse(&arguments.words)?;
     move_keys(&mut resource, &mut words);
     let target = words.target.clone();
-    let body = match &arguments.body.file {
-        Some(_) if !arguments.body.secret.is_empty() => {
-            return Err(Failure::configuration("--secret can't be used together with --file"));
-        }
-        Some(file) => Body::Instance(instance_from(file, words.values)?),
-        None => Body::Values(words.with_secrets(&arguments.body)?),
-    };
+    let body = Body::of(words, &arguments.body)?;
     let (connected, wsman) = connect(&target, &arguments.connection).await?;
     let outcome = match body {
         Body::Values(values) => wsman.create(&resource, values).await,
@@ -261,13 +266,7 @@ async fn invoke(arguments: WsmanInvokeArguments) -> Result<ExitCode, Failure> {
     let resource = resource(&arguments.resource)?;
     let words = Words::parse(&arguments.words)?;
     let target = words.target.clone();
-    let body = match &arguments.body.file {
-        Some(_) if !arguments.body.secret.is_empty() => {
-            return Err(Failure::configuration("--secret can't be used together with --file"));
-        }
-        Some(file) => Body::Instance(instance_from(file, words.values)?),
-        None => Body::Values(words.with_secrets(&arguments.body)?),
-    };
+    let body = Body::of(words, &arguments.body)?;
     let (connected, wsman) = connect(&target, &arguments.connection).await?;
     let outcome = match body {
         Body::Values(values) => wsman.invoke(&resource, &arguments.action, values).await,
